@@ -86,7 +86,7 @@ type AddAddr struct {
 // RemoveAddr is REMOVE_ADDR (RFC 8684 section 3.4.2).
 type RemoveAddr struct {
 	Len int
-	IDs [36]uint8 // as many as fit the option space
+	IDs [37]uint8 // as many as fit the option space
 }
 
 // Prio is MP_PRIO (RFC 8684 section 3.3.8). The address ID exists in v0 only.
