@@ -99,7 +99,7 @@ func (o *Options) parseMPTCP(b []byte) {
 }
 
 // parse reads MP_CAPABLE. Version 0 has the forms of 12 and 20 bytes only
-// (RFC 6824 figure 4); versions above ours are read like version 1, so that
+// (RFC 6824 section 3.1); versions above ours are read like version 1, so that
 // the answer can name the version it takes (RFC 8684 section 3.1).
 func (c *Capable) parse(b []byte) bool {
 	n := len(b)
@@ -244,7 +244,7 @@ func (a *AddAddr) parse(b []byte) bool {
 	return true
 }
 
-// parse reads REMOVE_ADDR (RFC 8684 figure 14).
+// parse reads REMOVE_ADDR (RFC 8684 section 3.4.2).
 func (r *RemoveAddr) parse(b []byte) bool {
 	if len(b) < 4 || len(b)-3 > len(r.IDs) {
 		return false
@@ -253,7 +253,7 @@ func (r *RemoveAddr) parse(b []byte) bool {
 	return true
 }
 
-// parse reads MP_PRIO (RFC 8684 figure 11, RFC 6824 figure 11).
+// parse reads MP_PRIO, where version 0 may add an address ID (RFC 6824 section 3.3.8).
 func (p *Prio) parse(b []byte) bool {
 	if len(b) != 3 && len(b) != 4 {
 		return false
@@ -265,7 +265,7 @@ func (p *Prio) parse(b []byte) bool {
 	return true
 }
 
-// parse reads MP_FAIL (RFC 8684 figure 17).
+// parse reads MP_FAIL (RFC 8684 section 3.7).
 func (f *Fail) parse(b []byte) bool {
 	if len(b) != 12 {
 		return false
@@ -274,7 +274,7 @@ func (f *Fail) parse(b []byte) bool {
 	return true
 }
 
-// parse reads MP_FASTCLOSE (RFC 8684 figure 15).
+// parse reads MP_FASTCLOSE (RFC 8684 section 3.5).
 func (f *FastClose) parse(b []byte) bool {
 	if len(b) != 12 {
 		return false
@@ -283,7 +283,7 @@ func (f *FastClose) parse(b []byte) bool {
 	return true
 }
 
-// parse reads MP_TCPRST (RFC 8684 figure 16).
+// parse reads MP_TCPRST (RFC 8684 section 3.6).
 func (r *Reset) parse(b []byte) bool {
 	if len(b) != 4 {
 		return false
