@@ -1,0 +1,96 @@
+package archtest
+
+// Module is the import path of this module.
+const Module = "github.com/braid-mptcp/braid"
+
+// Package is a row of the import table. Paths are relative to the module, the
+// root package is ".".
+type Package struct {
+	Path  string
+	Holds string
+	May   []string // packages of the module it may import; {"*"}: all
+	Why   string   // why these and no others
+}
+
+// anything allows every package of the module.
+var anything = []string{"*"}
+
+// Packages is the import table. A package's row comes after those of all the
+// packages it may import.
+var Packages = []Package{
+	{"seq", "sequence number arithmetic, ranges, range sets", nil,
+		"plain arithmetic needs nothing"},
+	{"wire", "IPv4, IPv6, TCP, every TCP and MPTCP option, ICMP, checksums", []string{"seq"},
+		"bytes to values and back: no state, so nothing that has some"},
+	{"cc", "congestion controllers behind one interface", nil,
+		"a controller sees byte counts and times, never segments"},
+	{"tcp", "one TCP connection, in MPTCP one subflow, as a state machine", []string{"seq", "wire", "cc"},
+		"knows segments but not what rides on them: mptcp plugs into the seam declared here"},
+	{"mptcp", "one connection of many subflows", []string{"seq", "wire", "cc", "tcp"},
+		"owns its subflows; who finds it for a packet is the stack's business"},
+	{"stack", "demultiplexing, listeners, resets, the timer queue", []string{"seq", "wire", "cc", "tcp", "mptcp"},
+		"the top of the core: everything below it, no device and no clock"},
+	{"sim", "seeded network in virtual time: links, queues, loss, middleboxes", []string{"seq", "wire"},
+		"moves packets between anything that looks like an endpoint, so it must not know the core"},
+	{"link", "Device: batched packet I/O; the in-memory pair", nil,
+		"the seam between host and devices: knows packets as bytes only"},
+	{"link/pcap", "captures of devices and simulations as pcapng", []string{"link", "wire"},
+		"cuts large packets as a device would, which is wire's knowledge"},
+	{"link/tun", "Linux TUN device with segmentation offload", []string{"link"},
+		"a device, nothing more"},
+	{"link/afpacket", "packet socket on a host's own address", []string{"link"},
+		"a device, nothing more"},
+	{"host", "drives a stack over devices; net.Conn and net.Listener", []string{"seq", "wire", "cc", "tcp", "mptcp", "stack", "link"},
+		"the one place where core, devices, goroutines and the clock meet"},
+	{"internal/netns", "network namespaces for tests", nil,
+		"a test kit for any package, so it depends on none"},
+	{"kernel", "Linux MPTCP sockets and their path manager", nil,
+		"the kernel's stack beside ours: shares an API with host, no code"},
+	{"hostnet", "uplinks, routes, rules and address translation of a host", []string{"kernel"},
+		"administration through netlink; endpoints of the kernel's path manager are kernel's"},
+	{".", "what a Go programmer imports: Dial, Listen, Conn.Info", []string{"wire", "cc", "tcp", "mptcp", "stack", "link", "link/tun", "link/afpacket", "link/pcap", "host", "kernel", "hostnet"},
+		"chooses a stack and a device, and shows the values they report"},
+	{"balance", "backend pools, health, choice, connection reuse", nil,
+		"sees net.Conn and a dial function, so that either stack will do"},
+	{"proxy", "accept, route, relay", []string{"balance"},
+		"sees net.Conn and net.Listener, so that either stack will do"},
+	{"convert", "RFC 8803 messages, client and server", nil,
+		"speaks over any net.Conn"},
+	{"gateway", "LAN side: transparent, SOCKS5, CONNECT", []string{"convert"},
+		"hands connections to the convert client, whatever carries it"},
+	{"capture", "reads captures and rebuilds MPTCP connections", []string{"seq", "wire"},
+		"judges what was on the wire, so it must not share state machines with what put it there"},
+	{"config", "one YAML file, strictly decoded, errors with line numbers", nil,
+		"values only; who uses them turns them into its own"},
+	{"lab", "link emulator, scenario table, comparisons", anything,
+		"puts everything together to measure it"},
+	{"cmd/braid", "the command line: wiring and nothing else", anything,
+		"the program"},
+	{"internal/archtest", "this table and its test", nil,
+		"looks at the source, imports none of it"},
+}
+
+// Dependency is another module in use.
+type Dependency struct {
+	Module string
+	By     []string // packages that may import it; {"*"}: any outside the core
+	Why    string
+}
+
+// Dependencies are all modules that the module's own code imports.
+var Dependencies = []Dependency{
+	{"github.com/gopacket/gopacket", []string{"link/pcap", "capture"}, "writes and reads pcapng"},
+	{"github.com/alecthomas/kong", []string{"cmd/braid"}, "command line from tagged structs"},
+	{"github.com/charmbracelet/bubbletea", []string{"cmd/braid"}, "terminal programs"},
+	{"github.com/charmbracelet/lipgloss", []string{"cmd/braid"}, "terminal colours and layout"},
+	{"golang.org/x/net", anything, "nettest judges our net.Conn; HTTP/2 and other protocols where a tool needs them"},
+	{"golang.org/x/sys", anything, "system calls that the standard library lacks"},
+	{"golang.org/x/tools", []string{"internal/archtest"}, "loads packages with types"},
+	{"github.com/vishvananda/netlink", []string{"internal/netns", "kernel", "hostnet", "link/tun", "link/afpacket", "lab"}, "routes, rules, addresses and links of Linux"},
+	{"github.com/vishvananda/netns", []string{"internal/netns", "lab"}, "enters network namespaces"},
+	{"github.com/google/nftables", []string{"hostnet"}, "address translation rules of Linux"},
+}
+
+// Pure lists the packages that do no I/O and know no clock. sim is held to it
+// too: what drives the core in virtual time must itself replay from a seed.
+var Pure = []string{"seq", "wire", "cc", "tcp", "mptcp", "stack", "sim"}

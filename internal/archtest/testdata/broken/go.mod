@@ -1,0 +1,3 @@
+module github.com/braid-mptcp/braid
+
+go 1.26

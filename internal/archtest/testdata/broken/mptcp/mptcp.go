@@ -1,0 +1,3 @@
+package mptcp
+
+const X = 1

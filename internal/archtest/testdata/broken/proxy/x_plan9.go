@@ -1,0 +1,3 @@
+package proxy
+
+import _ "github.com/braid-mptcp/braid/wire" // want import
