@@ -36,9 +36,11 @@ var Packages = []Package{
 		"the seam between host and devices: knows packets as bytes only"},
 	{"link/pcap", "captures of devices and simulations as pcapng", []string{"link", "wire"},
 		"cuts large packets as a device would, which is wire's knowledge"},
-	{"link/tun", "Linux TUN device with segmentation offload", []string{"link"},
+	{"link/internal/vnet", "the offload header that TUN and packet sockets share", []string{"link"},
+		"two devices, one encoding"},
+	{"link/tun", "Linux TUN device with segmentation offload", []string{"link", "link/internal/vnet"},
 		"a device, nothing more"},
-	{"link/afpacket", "packet socket on a host's own address", []string{"link"},
+	{"link/afpacket", "packet socket on a host's own address", []string{"link", "link/internal/vnet"},
 		"a device, nothing more"},
 	{"host", "drives a stack over devices; net.Conn and net.Listener", []string{"seq", "wire", "cc", "tcp", "mptcp", "stack", "link"},
 		"the one place where core, devices, goroutines and the clock meet"},
@@ -85,10 +87,12 @@ var Dependencies = []Dependency{
 	{"github.com/charmbracelet/lipgloss", []string{"cmd/braid"}, "terminal colours and layout"},
 	{"golang.org/x/net", anything, "nettest judges our net.Conn; HTTP/2 and other protocols where a tool needs them"},
 	{"golang.org/x/sys", anything, "system calls that the standard library lacks"},
+	{"github.com/mdlayher/genetlink", []string{"kernel"}, "generic netlink: the kernel's path manager"},
+	{"github.com/mdlayher/netlink", []string{"kernel"}, "netlink messages and attributes"},
 	{"golang.org/x/tools", []string{"internal/archtest"}, "loads packages with types"},
 	{"github.com/vishvananda/netlink", []string{"internal/netns", "kernel", "hostnet", "link/tun", "link/afpacket", "lab"}, "routes, rules, addresses and links of Linux"},
 	{"github.com/vishvananda/netns", []string{"internal/netns", "lab"}, "enters network namespaces"},
-	{"github.com/google/nftables", []string{"hostnet"}, "address translation rules of Linux"},
+	{"github.com/google/nftables", []string{"internal/netns", "hostnet"}, "address translation rules of Linux"},
 }
 
 // Pure lists the packages that do no I/O and know no clock. sim is held to it
