@@ -88,7 +88,8 @@ func bit(on bool, flag uint8) uint8 {
 
 func (c *Capable) wireLen() int {
 	n := 4 + 8*int(c.Keys)
-	if c.Keys > 2 || c.HasData && c.Keys != 2 || c.HasChecksum && !c.HasData {
+	if c.Keys > 2 || c.HasData && c.Keys != 2 || c.HasChecksum && !c.HasData ||
+		c.Version == V0 && (c.Keys == 0 || c.HasData) {
 		panic("BUG: wire: MP_CAPABLE of no known form")
 	}
 	if c.HasData {
