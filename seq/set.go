@@ -119,3 +119,11 @@ func (s *Set) NextGap(r Range) (gap Range, next Pos) {
 	}
 	return r, r.Hi
 }
+
+// First is the lowest position in the set, or none if it is empty.
+func (s *Set) First(none Pos) Pos {
+	if len(s.ranges) == 0 {
+		return none
+	}
+	return s.ranges[0].Lo
+}

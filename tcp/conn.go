@@ -1,0 +1,200 @@
+package tcp
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/braid-mptcp/braid/cc"
+	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/wire"
+)
+
+// Conn is one TCP connection. Make it with Connect or Accept, feed it with
+// Input, Advance and the Upper's bytes, and after each call take segments out
+// with Output until there are none.
+type Conn struct {
+	cfg   Config
+	upper Upper
+	state State
+	err   error
+
+	snd   sender
+	rcv   receiver
+	ack   acker
+	ts    timestamps
+	rtt   rttEstimator
+	sent  sentQueue
+	loss  recovery
+	cc    cc.Controller
+	mtu   pathMTU
+	timer timers
+	rst   resetOut
+	limit challengeLimit
+	alive keepAlive
+	stats Stats
+
+	synPending bool // a SYN or SYN/ACK is to be sent (again)
+	orphan     bool // closed both ways by the owner: data can go nowhere
+}
+
+// sender is the send sequence space (RFC 9293 section 3.3.1).
+type sender struct {
+	iss       uint32
+	una, nxt  seq.Pos
+	wnd       int // SND.WND, bytes, counted from una
+	maxWnd    int // largest ever seen
+	wl1, wl2  seq.Pos
+	scale     uint8
+	scaled    bool // the peer sent a window scale option
+	fin       finState
+	finPos    seq.Pos
+	cwndLimit seq.Pos // nxt when the congestion window last held data back
+	lastSend  time.Time
+}
+
+type finState uint8
+
+const (
+	finNone   finState = iota
+	finQueued          // to be sent behind the last byte
+	finSent
+)
+
+// receiver is the receive sequence space.
+type receiver struct {
+	irs   uint32
+	nxt   seq.Pos
+	edge  seq.Pos // right edge of the largest window ever advertised
+	ahead seq.Set // received beyond nxt
+	scale uint8
+	fin   seq.Pos // position of the peer's FIN, 0 while unknown
+	last  time.Time
+}
+
+// Connect starts an active open (RFC 9293 section 3.10.1).
+func Connect(now time.Time, cfg Config, upper Upper) *Conn {
+	c := newConn(cfg, upper)
+	c.state = StateSynSent
+	c.snd.nxt = 1
+	c.synPending = true
+	c.rcv.scale = c.offeredScale()
+	c.timer.set(timerRexmit, now, c.rtt.rto)
+	return c
+}
+
+// Accept starts a passive open with the SYN a listener received.
+func Accept(now time.Time, cfg Config, upper Upper, syn *wire.Segment) *Conn {
+	c := newConn(cfg, upper)
+	c.state = StateSynReceived
+	c.snd.nxt = 1
+	c.synPending = true
+	c.rcv.scale = c.offeredScale()
+	c.takeSYN(now, syn)
+	c.upper.Received(now, syn)
+	c.timer.set(timerRexmit, now, c.rtt.rto)
+	return c
+}
+
+func newConn(cfg Config, upper Upper) *Conn {
+	cfg.setDefaults()
+	c := &Conn{cfg: cfg, upper: upper}
+	c.snd.iss = cfg.ISN
+	c.mtu.init(&cfg)
+	c.rtt.init()
+	var err error
+	if c.cc, err = cc.New(cfg.CongestionControl, c.SegmentSize()); err != nil {
+		panic("BUG: tcp: " + err.Error()) // names are checked where they come in
+	}
+	return c
+}
+
+// State is the connection's state.
+func (c *Conn) State() State { return c.state }
+
+// Err is why the connection is over; nil while it is not or if both sides closed it.
+func (c *Conn) Err() error { return c.err }
+
+// LocalAddr and RemoteAddr are the connection's ends.
+func (c *Conn) LocalAddr() netip.AddrPort  { return c.cfg.Local }
+func (c *Conn) RemoteAddr() netip.AddrPort { return c.cfg.Remote }
+
+// SndNxt is the next position to be sent, RcvNxt the next expected.
+func (c *Conn) SndNxt() seq.Pos { return c.snd.nxt }
+func (c *Conn) RcvNxt() seq.Pos { return c.rcv.nxt }
+
+// SndUna is the oldest position not acknowledged.
+func (c *Conn) SndUna() seq.Pos { return c.snd.una }
+
+// SRTT is the smoothed round-trip time, 0 before the first sample.
+func (c *Conn) SRTT() time.Duration { return c.rtt.srtt }
+
+// RTO is the current retransmission timeout without backoff.
+func (c *Conn) RTO() time.Duration { return c.rtt.rto }
+
+// Timeouts is how many retransmission timeouts came in a row.
+func (c *Conn) Timeouts() int { return c.loss.timeouts }
+
+// InFlight is the number of bytes believed to be on the path.
+func (c *Conn) InFlight() int { return c.sent.pipe() }
+
+// LastProgress is when data was last acknowledged or, on an idle connection,
+// first sent; the zero time if nothing is outstanding.
+func (c *Conn) LastProgress() time.Time {
+	if c.sent.empty() {
+		return time.Time{}
+	}
+	return c.loss.progress
+}
+
+// SegmentSize is the payload of a full segment in bytes, after options.
+func (c *Conn) SegmentSize() int {
+	n := c.mtu.mss - c.upper.Overhead()
+	if c.ts.on || c.state < StateEstablished && !c.cfg.NoTimestamps {
+		n -= timestampsLen
+	}
+	return max(n, minSegment)
+}
+
+// ScaledWindow is the window a segment of the peer advertises, in bytes.
+func (c *Conn) ScaledWindow(seg *wire.Segment) int {
+	if seg.Flags.Has(wire.SYN) {
+		return int(seg.Window)
+	}
+	return int(seg.Window) << c.snd.scale
+}
+
+// AckNow asks for an acknowledgement to be sent at once.
+func (c *Conn) AckNow() { c.ack.now = true }
+
+// Unacked calls f for the bytes of each chunk the peer has neither
+// acknowledged nor selectively acknowledged, in the order they were sent.
+func (c *Conn) Unacked(f func(ch *Chunk, rest seq.Range)) {
+	for i := range c.sent.live() {
+		if r := &c.sent.live()[i]; !r.fin && !r.sacked {
+			f(&r.chunk, seq.Range{Lo: r.lo, Hi: r.hi})
+		}
+	}
+}
+
+// Carries reports whether p, a position of the Upper's stream, is in flight
+// here unacknowledged.
+func (c *Conn) Carries(p seq.Pos) bool {
+	for i := range c.sent.live() {
+		r := &c.sent.live()[i]
+		if lo := r.chunk.Data + r.lo - r.chunk.Lo; !r.fin && lo <= p && p < lo+r.hi-r.lo {
+			return true
+		}
+	}
+	return false
+}
+
+// finish ends the connection and tells the Upper, once.
+func (c *Conn) finish(now time.Time, err error) {
+	if c.state == StateClosed {
+		return
+	}
+	c.state, c.err = StateClosed, err
+	c.timer = timers{}
+	c.upper.Notify(now, Closed)
+	c.sent.clear()
+}

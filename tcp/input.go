@@ -1,0 +1,281 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/wire"
+)
+
+// Input takes a segment that was addressed to this connection (RFC 9293
+// section 3.10.7). seg is the caller's again afterwards.
+func (c *Conn) Input(now time.Time, seg *wire.Segment) {
+	if c.state == StateClosed {
+		return
+	}
+	c.stats.SegmentsReceived++
+	if c.state == StateSynSent {
+		c.inputSynSent(now, seg)
+		return
+	}
+	pos := seq.Unwrap32(c.rcv.nxt, c.rcv.irs, seg.Seq)
+	if !c.checkSequence(now, seg, pos) || !c.checkControl(now, seg, pos) {
+		return
+	}
+	ack := seq.Unwrap32(c.snd.una, c.snd.iss, seg.Ack)
+	if !c.checkAck(now, seg, ack) {
+		return
+	}
+	c.heard(now)
+	if pos <= c.ack.lastSent {
+		c.takeTimestamp(now, seg)
+	}
+	opening := c.state == StateSynReceived
+	if opening {
+		if !c.upper.Received(now, seg) || c.state == StateClosed {
+			return
+		}
+		c.establish(now, seg)
+	}
+	c.handleAck(now, seg, pos, ack)
+	if c.state == StateClosed {
+		return
+	}
+	if !opening && !c.upper.Received(now, seg) || c.state == StateClosed {
+		return
+	}
+	c.handleData(now, seg, pos)
+}
+
+// checkSequence is the first check of section 3.10.7.4, with PAWS before it
+// (RFC 7323 section 5.3).
+func (c *Conn) checkSequence(now time.Time, seg *wire.Segment, pos seq.Pos) bool {
+	if c.pawsReject(now, seg) {
+		c.stats.PAWSRejected++
+		c.challenge(now)
+		return false
+	}
+	end := pos + seq.Pos(seg.Len())
+	ok := pos <= c.rcv.edge && end > c.rcv.nxt || // some of it is new and in the window
+		pos == end && c.rcv.nxt <= pos && pos <= c.rcv.edge // or it is empty
+	if ok {
+		return true
+	}
+	if seg.Flags.Has(wire.RST) {
+		return false
+	}
+	if c.state == StateSynReceived && seg.Flags.Has(wire.SYN) && pos == 0 {
+		if seg.Flags.Has(wire.ACK) {
+			return true // simultaneous open: the peer's answer to our SYN
+		}
+		c.synPending = true // our SYN/ACK was lost
+		return false
+	}
+	c.heardDuplicate(now, seg, pos, end)
+	return false
+}
+
+// heardDuplicate answers a segment that brings nothing new: a retransmission
+// whose acknowledgement was lost, a keep-alive, a window probe, or an attack.
+func (c *Conn) heardDuplicate(now time.Time, seg *wire.Segment, pos, end seq.Pos) {
+	// Nearby it may well be the peer's: not a challenge, so not limited.
+	if end >= c.rcv.nxt-1 && pos <= c.rcv.nxt || len(seg.Payload) > 0 && end <= c.rcv.nxt {
+		c.heard(now)
+		if len(seg.Payload) > 0 {
+			c.ack.duplicate(seq.Range{Lo: pos, Hi: pos + seq.Pos(len(seg.Payload))})
+		}
+		if c.state == StateTimeWait && seg.Flags.Has(wire.FIN) {
+			c.enterTimeWait(now)
+		}
+		c.ack.now = true
+		return
+	}
+	c.challenge(now)
+}
+
+// checkControl is the RST and SYN checks, as RFC 5961 sections 3 and 4 have them.
+func (c *Conn) checkControl(now time.Time, seg *wire.Segment, pos seq.Pos) bool {
+	switch {
+	case seg.Flags.Has(wire.RST):
+		if pos != c.rcv.nxt {
+			c.challenge(now)
+			return false
+		}
+		if c.state == StateTimeWait {
+			return false // RFC 1337: TIME-WAIT is not to be cut short
+		}
+		c.handleReset(now, seg)
+		return false
+	case seg.Flags.Has(wire.SYN):
+		if c.state == StateSynReceived && pos == 0 {
+			c.ack.now = true // simultaneous open
+			break
+		}
+		c.challenge(now)
+		return false
+	}
+	return seg.Flags.Has(wire.ACK)
+}
+
+// checkAck is the fifth check, with RFC 5961 section 5.2.
+func (c *Conn) checkAck(now time.Time, seg *wire.Segment, ack seq.Pos) bool {
+	if c.state == StateSynReceived && (ack <= c.snd.una || ack > c.snd.nxt) {
+		c.rst.answer(seg)
+		return false
+	}
+	if ack > c.snd.nxt || ack < c.snd.una-seq.Pos(c.snd.maxWnd) {
+		c.challenge(now)
+		return false
+	}
+	return true
+}
+
+// inputSynSent is section 3.10.7.3.
+func (c *Conn) inputSynSent(now time.Time, seg *wire.Segment) {
+	hasAck := seg.Flags.Has(wire.ACK)
+	if hasAck && seq.Unwrap32(c.snd.una, c.snd.iss, seg.Ack) != c.snd.nxt {
+		if !seg.Flags.Has(wire.RST) {
+			c.rst.answer(seg)
+		}
+		return
+	}
+	if seg.Flags.Has(wire.RST) {
+		if hasAck {
+			c.handleReset(now, seg)
+		}
+		return
+	}
+	if !seg.Flags.Has(wire.SYN) {
+		return
+	}
+	c.takeSYN(now, seg)
+	c.heard(now)
+	if !hasAck { // simultaneous open
+		c.state = StateSynReceived
+		c.synPending = true
+		c.upper.Received(now, seg)
+		return
+	}
+	c.snd.una = 1
+	if !c.upper.Received(now, seg) || c.state == StateClosed {
+		return
+	}
+	c.establish(now, seg)
+	c.ack.now = true
+}
+
+// takeSYN takes what the peer's SYN settles.
+func (c *Conn) takeSYN(now time.Time, seg *wire.Segment) {
+	c.rcv.irs = seg.Seq
+	c.rcv.nxt = 1
+	c.rcv.edge = 1 + seq.Pos(c.upper.Window())
+	c.takeSYNOptions(now, seg)
+	c.snd.wnd, c.snd.maxWnd = int(seg.Window), int(seg.Window)
+	c.cc.SetMSS(c.SegmentSize())
+}
+
+// establish ends the handshake, with the segment that acknowledged our SYN.
+func (c *Conn) establish(now time.Time, seg *wire.Segment) {
+	c.state = StateEstablished
+	c.snd.una = 1
+	c.synPending = false
+	if c.loss.timeouts == 0 {
+		c.rtt.sample(now, now.Sub(c.snd.lastSend))
+	} else {
+		if rtt, ok := c.echoedRTT(now, seg); ok {
+			c.rtt.sample(now, rtt)
+		}
+		c.rtt.rto = max(c.rtt.rto, rtoAfterSYNLoss)
+	}
+	c.loss.timeouts = 0
+	c.timer.stop(timerRexmit)
+	c.snd.wnd = c.ScaledWindow(seg)
+	c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
+	c.snd.wl1 = seq.Unwrap32(c.rcv.nxt, c.rcv.irs, seg.Seq)
+	c.snd.wl2 = 1
+	c.alive.start(c, now)
+	c.upper.Notify(now, Established)
+}
+
+// handleReset ends the connection on the peer's word.
+func (c *Conn) handleReset(now time.Time, seg *wire.Segment) {
+	c.upper.Received(now, seg) // for MP_TCPRST and MP_FASTCLOSE
+	err := ErrReset
+	if c.state == StateSynSent {
+		err = ErrRefused
+	}
+	c.finish(now, err)
+}
+
+// handleAck is the ESTABLISHED part of the fifth check.
+func (c *Conn) handleAck(now time.Time, seg *wire.Segment, pos, ack seq.Pos) {
+	flight := c.sent.pipe()
+	var s ackSummary
+	switch {
+	case ack > c.snd.una:
+		c.advanceUna(now, seg, ack, &s)
+	case ack == c.snd.una && c.isDuplicateAck(seg):
+		c.handleDupAck(now)
+	}
+	c.handleSACK(now, seg, ack, &s)
+	if c.state == StateClosed {
+		return
+	}
+	if s.advanced > 0 {
+		c.ackedInRecovery(now)
+	}
+	c.detectLoss(now)
+	c.takeAck(now, &s, flight)
+	c.takeWindow(seg, pos, ack)
+	if s.advanced > 0 {
+		c.armRexmit(now)
+		c.upper.Notify(now, Progress)
+		c.finAcked(now)
+	}
+}
+
+// advanceUna moves SND.UNA.
+func (c *Conn) advanceUna(now time.Time, seg *wire.Segment, ack seq.Pos, s *ackSummary) {
+	s.advanced = int(ack - c.snd.una)
+	retransmitted := c.loss.timeouts > 0
+	c.snd.una = ack
+	c.loss.timeouts = 0
+	c.loss.progress = now
+	c.stats.BytesAcked += uint64(s.advanced)
+	c.sent.pop(ack, func(r *record, n int, done bool) {
+		if !r.sacked {
+			s.delivered += n
+			c.noteDelivered(now, r, r.lo, s)
+		}
+		retransmitted = retransmitted || r.again
+		if done && !r.fin && r.hi == r.chunk.Hi {
+			c.upper.Acked(now, &r.chunk)
+		}
+	})
+	if !s.hasRTT && retransmitted {
+		// A timestamp says which copy was answered (RFC 7323 section 4).
+		s.rtt, s.hasRTT = c.echoedRTT(now, seg)
+	}
+	c.mtu.progress()
+}
+
+// isDuplicateAck is the definition of RFC 5681 section 2. One that carries a
+// Multipath TCP option other than DSS was sent for the option's sake and tells
+// nothing about loss (RFC 8684 section 3.4.1).
+func (c *Conn) isDuplicateAck(seg *wire.Segment) bool {
+	return len(seg.Payload) == 0 && !seg.Flags.Has(wire.FIN) && c.ScaledWindow(seg) == c.snd.wnd &&
+		!seg.Options.Any(wire.HasMPTCP&^wire.HasDSS)
+}
+
+// takeWindow is the send window update of section 3.10.7.4.
+func (c *Conn) takeWindow(seg *wire.Segment, pos, ack seq.Pos) {
+	if c.snd.wl1 > pos || c.snd.wl1 == pos && c.snd.wl2 > ack {
+		return
+	}
+	c.snd.wnd = c.ScaledWindow(seg)
+	c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
+	c.snd.wl1, c.snd.wl2 = pos, ack
+	if c.snd.wnd > 0 {
+		c.timer.stop(timerPersist)
+	}
+}

@@ -1,0 +1,199 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/wire"
+)
+
+const (
+	// delackTime is how long an acknowledgement may wait for company (RFC
+	// 9293 section 3.8.6.3 allows up to 500 ms).
+	delackTime = 40 * time.Millisecond
+	// quickAcks is how many acknowledgements at the start are sent at once:
+	// the peer is in slow start and grows by the acknowledgement.
+	quickAcks = 16
+)
+
+// acker decides when to acknowledge.
+type acker struct {
+	now      bool    // at once
+	unacked  int     // bytes received in order since the last acknowledgement
+	count    int     // acknowledgements sent for data
+	lastSent seq.Pos // RCV.NXT in the last acknowledgement (Last.ACK.sent of RFC 7323)
+	recent   [3]seq.Pos
+	dup      seq.Range // what came twice, for a DSACK (RFC 2883)
+}
+
+// outOfOrder notes where a SACK block should begin (RFC 2018 section 4: the
+// block with the newest data first, then the most recent others).
+func (a *acker) outOfOrder(at seq.Pos) {
+	for i, p := range a.recent {
+		if p == at {
+			copy(a.recent[1:], a.recent[:i])
+			a.recent[0] = at
+			return
+		}
+	}
+	copy(a.recent[1:], a.recent[:])
+	a.recent[0] = at
+}
+
+func (a *acker) duplicate(r seq.Range) { a.dup = r }
+
+// handleData is the seventh and eighth step of section 3.10.7.4: the
+// segment's bytes and its FIN.
+func (c *Conn) handleData(now time.Time, seg *wire.Segment, pos seq.Pos) {
+	if seg.Flags.Has(wire.SYN) {
+		return // data with a SYN is for the peer to send again
+	}
+	whole := seq.Range{Lo: pos, Hi: pos + seq.Pos(len(seg.Payload))}
+	if whole.Empty() && !seg.Flags.Has(wire.FIN) {
+		return
+	}
+	if !c.state.canReceive() {
+		return
+	}
+	if c.orphan && whole.Hi > c.rcv.nxt && !whole.Empty() {
+		c.Abort(now) // RFC 1122 section 4.2.2.13: nobody will read this
+		return
+	}
+	if seg.Flags.Has(wire.FIN) && whole.Hi <= c.rcv.edge {
+		c.rcv.fin = whole.Hi
+	}
+	in := seq.Range{Lo: max(whole.Lo, c.rcv.nxt), Hi: min(whole.Hi, c.rcv.edge)}
+	if whole.Lo < c.rcv.nxt && !whole.Empty() {
+		c.ack.duplicate(seq.Range{Lo: whole.Lo, Hi: min(whole.Hi, c.rcv.nxt)})
+	}
+	if !in.Empty() {
+		c.takeBytes(now, in, seg.Payload[in.Lo-pos:in.Hi-pos])
+	} else {
+		c.ack.now = true // a probe of our closed window
+	}
+	if c.state != StateClosed && c.rcv.fin != 0 && c.rcv.nxt == c.rcv.fin {
+		c.takeFin(now)
+	}
+}
+
+// takeBytes delivers the new ones among b, which lies at rg, and decides when
+// to acknowledge (RFC 5681 section 4.2).
+func (c *Conn) takeBytes(now time.Time, rg seq.Range, b []byte) {
+	c.stats.BytesReceived += uint64(len(b))
+	if rg.Lo == c.rcv.nxt && c.rcv.ahead.Empty() {
+		c.upper.Deliver(now, rg.Lo, b)
+		c.rcv.nxt = rg.Hi
+		c.ack.unacked += len(b)
+		c.scheduleAck(now)
+		c.upper.InOrder(now, c.rcv.nxt)
+		return
+	}
+	c.ack.now = true
+	for rest := rg; !rest.Empty(); {
+		gap, next := c.rcv.ahead.NextGap(rest)
+		if gap.Lo > rest.Lo {
+			c.ack.duplicate(seq.Range{Lo: rest.Lo, Hi: gap.Lo})
+		}
+		if !gap.Empty() {
+			c.upper.Deliver(now, gap.Lo, b[gap.Lo-rg.Lo:gap.Hi-rg.Lo])
+		}
+		rest.Lo = next
+	}
+	c.rcv.ahead.Add(rg)
+	if first := c.rcv.ahead.Ranges()[0]; first.Lo <= c.rcv.nxt {
+		c.rcv.nxt = first.Hi
+		c.rcv.ahead.Remove(first)
+		c.upper.InOrder(now, c.rcv.nxt)
+		return
+	}
+	c.ack.outOfOrder(rg.Lo)
+}
+
+// scheduleAck acknowledges every second full segment at once, and the rest
+// after a while.
+func (c *Conn) scheduleAck(now time.Time) {
+	if c.ack.unacked >= 2*c.SegmentSize() || c.ack.count < quickAcks {
+		c.ack.now = true
+	} else if !c.timer.running(timerDelack) {
+		c.timer.set(timerDelack, now, delackTime)
+	}
+}
+
+// takeFin is reached when everything before the peer's FIN is there.
+func (c *Conn) takeFin(now time.Time) {
+	c.rcv.nxt++
+	c.rcv.edge = max(c.rcv.edge, c.rcv.nxt)
+	c.ack.now = true
+	switch c.state {
+	case StateEstablished:
+		c.state = StateCloseWait
+	case StateFinWait1:
+		c.state = StateClosing // our FIN is not acknowledged yet: finAcked saw to that
+	case StateFinWait2:
+		c.upper.Notify(now, PeerClosed)
+		c.enterTimeWait(now)
+		return
+	}
+	c.upper.Notify(now, PeerClosed)
+}
+
+// heard notes a sign of life.
+func (c *Conn) heard(now time.Time) {
+	c.rcv.last = now
+	c.alive.heard(c, now)
+}
+
+// appendSACK adds the SACK blocks that fit into room bytes (RFC 2018).
+func (c *Conn) appendSACK(o *wire.Options, room int) {
+	n := min((room-4)/8, 4) // two bytes of header, two of padding
+	if !c.sackOn() || n <= 0 || c.rcv.ahead.Empty() && c.ack.dup.Empty() {
+		return
+	}
+	blocks := o.SACK[:0]
+	add := func(r seq.Range) {
+		if len(blocks) < n {
+			blocks = append(blocks, wire.SACKBlock{Left: seq.Wrap32(r.Lo, c.rcv.irs), Right: seq.Wrap32(r.Hi, c.rcv.irs)})
+		}
+	}
+	if !c.ack.dup.Empty() {
+		add(c.ack.dup)
+		c.ack.dup = seq.Range{}
+	}
+	ranges := c.rcv.ahead.Ranges()
+	for i, p := range c.ack.recent {
+		for _, r := range ranges {
+			if r.Contains(p) && !c.reported(p, i) {
+				add(r)
+			}
+		}
+	}
+	for _, r := range ranges {
+		if !c.reportedRange(r) {
+			add(r)
+		}
+	}
+	if o.SACKLen = len(blocks); o.SACKLen > 0 {
+		o.Set |= wire.HasSACK
+	}
+}
+
+// reported tells whether an earlier of the recent positions lies in the same
+// block as recent[i].
+func (c *Conn) reported(p seq.Pos, i int) bool {
+	for _, q := range c.ack.recent[:i] {
+		if c.rcv.ahead.Contains(seq.Range{Lo: min(p, q), Hi: max(p, q) + 1}) {
+			return true
+		}
+	}
+	return false
+}
+
+// reportedRange tells whether r was named by way of a recent position.
+func (c *Conn) reportedRange(r seq.Range) bool {
+	for _, p := range c.ack.recent {
+		if r.Contains(p) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,322 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/braid-mptcp/braid/cc"
+	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/wire"
+)
+
+// phase is where loss recovery stands.
+type phase uint8
+
+const (
+	phaseOpen     phase = iota
+	phaseRecovery       // lost segments are being repaired (RFC 6675, RFC 6582)
+	phaseLoss           // a retransmission timeout came (RFC 5681 section 3.1)
+)
+
+const dupThresh = 3 // RFC 5681 section 3.2
+
+// recovery decides what is lost. With SACK it judges by time, as RACK does
+// (RFC 8985 section 6.2): a segment is lost if one sent later has arrived and
+// a fraction of a round trip has passed. Without SACK it is NewReno (RFC 6582).
+type recovery struct {
+	sack     bool // both ends speak SACK
+	phase    phase
+	point    seq.Pos // recovery ends when this is acknowledged
+	dupAcks  int
+	timeouts int       // retransmission timeouts in a row
+	progress time.Time // when the oldest data last moved
+
+	// Of the segment sent last among those that arrived (RACK.segment).
+	rackSentAt time.Time
+	rackEnd    seq.Pos
+	rackRTT    time.Duration
+	reordered  bool    // the path has been seen to reorder
+	fack       seq.Pos // highest position known to have arrived
+
+	delivered uint64 // bytes acknowledged, in order or not
+	rate      deliveryRate
+}
+
+// ackSummary is what one acknowledgement brought.
+type ackSummary struct {
+	delivered int // bytes newly acknowledged, in order or not
+	advanced  int // bytes by which SND.UNA moved
+	rtt       time.Duration
+	hasRTT    bool
+}
+
+// noteDelivered is called for every record that newly arrived.
+func (c *Conn) noteDelivered(now time.Time, r *record, end seq.Pos, s *ackSummary) {
+	rtt := now.Sub(r.sentAt)
+	if !r.again && (!s.hasRTT || rtt < s.rtt) { // Karn's algorithm: RFC 6298 section 3
+		s.rtt, s.hasRTT = rtt, true
+	}
+	if r.again && rtt < c.rtt.min {
+		return // more likely the first copy arrived (RFC 8985 section 6.2 step 2)
+	}
+	l := &c.loss
+	if !r.again && end < l.fack {
+		l.reordered = true
+	}
+	l.fack = max(l.fack, end)
+	if r.sentAt.After(l.rackSentAt) || r.sentAt.Equal(l.rackSentAt) && end > l.rackEnd {
+		l.rackSentAt, l.rackEnd, l.rackRTT = r.sentAt, end, rtt
+	}
+}
+
+// handleSACK marks what the SACK blocks of seg name (RFC 2018, RFC 6675
+// section 5). Blocks that make no sense are ignored: a middlebox that rewrites
+// sequence numbers but not SACK must not confuse us.
+func (c *Conn) handleSACK(now time.Time, seg *wire.Segment, ack seq.Pos, s *ackSummary) {
+	if !seg.Options.Has(wire.HasSACK) || !c.sackOn() {
+		return
+	}
+	for _, b := range seg.Options.SACK[:seg.Options.SACKLen] {
+		lo := seq.Unwrap32(c.snd.una, c.snd.iss, b.Left)
+		hi := seq.Unwrap32(c.snd.una, c.snd.iss, b.Right)
+		if lo >= hi || lo < ack || hi > c.snd.nxt { // DSACK (RFC 2883) or nonsense
+			continue
+		}
+		c.sackRange(now, seq.Range{Lo: lo, Hi: hi}, s)
+	}
+}
+
+func (c *Conn) sackRange(now time.Time, rg seq.Range, s *ackSummary) {
+	q := &c.sent
+	for i := q.find(rg.Lo); i < len(q.live()); i++ {
+		r := &q.live()[i]
+		if r.lo >= rg.Hi {
+			return
+		}
+		if r.sacked {
+			continue
+		}
+		if r.lo < rg.Lo {
+			q.split(i, rg.Lo)
+			continue
+		}
+		q.split(i, rg.Hi)
+		r = &q.live()[i]
+		q.markSacked(r)
+		s.delivered += r.len()
+		c.noteDelivered(now, r, r.hi, s)
+	}
+}
+
+// detectLoss finds what is lost by now and begins recovery if anything is.
+func (c *Conn) detectLoss(now time.Time) {
+	if !c.sackOn() {
+		return
+	}
+	if c.markLostByTime(now) {
+		c.enterRecovery(now)
+	}
+}
+
+// reorderWindow is how much later than a later segment one may still arrive
+// (RFC 8985 section 6.2 step 4).
+func (c *Conn) reorderWindow() time.Duration {
+	if !c.loss.reordered && (c.loss.phase != phaseOpen || c.sent.sacked >= dupThresh*c.SegmentSize()) {
+		return 0
+	}
+	return min(c.rtt.min/4, c.rtt.srtt)
+}
+
+// markLostByTime is RFC 8985 section 6.2 step 5.
+func (c *Conn) markLostByTime(now time.Time) bool {
+	l := &c.loss
+	c.timer.stop(timerReorder)
+	if l.rackSentAt.IsZero() || c.sent.pipe() == 0 {
+		return false
+	}
+	window := c.reorderWindow()
+	found := false
+	var wait time.Duration
+	live := c.sent.live()
+	for i := range live {
+		r := &live[i]
+		if r.sentAt.After(l.rackSentAt) || r.sentAt.Equal(l.rackSentAt) && r.hi >= l.rackEnd {
+			if !r.again {
+				break // all that follow were sent later still
+			}
+			continue
+		}
+		if r.sacked || r.lost {
+			continue
+		}
+		left := l.rackRTT + window - now.Sub(r.sentAt)
+		if left > 0 {
+			wait = max(wait, left)
+			continue
+		}
+		c.sent.markLost(r)
+		c.stats.Losses++
+		found = true
+	}
+	if wait > 0 {
+		c.timer.set(timerReorder, now, wait)
+	}
+	return found
+}
+
+func (c *Conn) enterRecovery(now time.Time) {
+	if c.loss.phase != phaseOpen {
+		return
+	}
+	c.loss.phase = phaseRecovery
+	c.loss.point = c.snd.nxt
+	c.cc.EnterRecovery(now, c.sent.flight-c.sent.sacked)
+}
+
+// handleDupAck counts duplicate acknowledgements where there is no SACK (RFC
+// 6582 section 3.2).
+func (c *Conn) handleDupAck(now time.Time) {
+	if c.sackOn() || c.sent.empty() {
+		return
+	}
+	c.loss.dupAcks++
+	if c.loss.phase == phaseOpen && c.loss.dupAcks == dupThresh && c.snd.una > c.loss.point {
+		c.markHeadLost()
+		c.enterRecovery(now)
+	}
+}
+
+// markHeadLost gives up the first full segment of what is in flight.
+func (c *Conn) markHeadLost() {
+	if c.sent.empty() {
+		return
+	}
+	c.sent.split(0, c.sent.live()[0].lo+seq.Pos(c.SegmentSize()))
+	if r := &c.sent.live()[0]; !r.lost {
+		c.sent.markLost(r)
+		c.stats.Losses++
+	}
+}
+
+// ackedInRecovery moves recovery on after SND.UNA moved.
+func (c *Conn) ackedInRecovery(now time.Time) {
+	l := &c.loss
+	l.dupAcks = 0
+	if l.phase == phaseOpen {
+		return
+	}
+	if c.snd.una >= l.point {
+		l.phase = phaseOpen
+		c.cc.ExitRecovery(now)
+		return
+	}
+	if !c.sackOn() && l.phase == phaseRecovery {
+		c.markHeadLost() // partial acknowledgement: the next hole (RFC 6582 section 3.2 step 5)
+	}
+}
+
+// takeAck feeds round-trip time and congestion control.
+func (c *Conn) takeAck(now time.Time, s *ackSummary, flight int) {
+	if s.hasRTT {
+		c.rtt.sample(now, s.rtt)
+	}
+	if s.delivered == 0 {
+		return
+	}
+	c.loss.delivered += uint64(s.delivered)
+	c.loss.rate.update(now, c.loss.delivered, c.rtt.srtt)
+	c.cc.Acked(now, cc.Ack{
+		Bytes: s.delivered, RTT: s.rtt, SmoothedRTT: c.rtt.srtt, MinRTT: c.rtt.min,
+		InFlight: flight, AppLimited: c.snd.una > c.snd.cwndLimit,
+		InRecovery: c.loss.phase == phaseRecovery,
+	})
+}
+
+// rexmitTimeout is RFC 6298 section 5.4 to 5.7 and RFC 5681 section 3.1.
+func (c *Conn) rexmitTimeout(now time.Time) {
+	l := &c.loss
+	l.timeouts++
+	c.stats.Timeouts++
+	if c.gaveUp(now) {
+		c.abort(now, c.timeoutError())
+		return
+	}
+	if c.state < StateEstablished {
+		c.synPending = true
+		c.timer.set(timerRexmit, now, c.rtt.backoff(l.timeouts))
+		c.upper.Notify(now, Stalled)
+		return
+	}
+	if l.timeouts == 1 {
+		l.phase, l.point = phaseLoss, c.snd.nxt
+		c.cc.Timeout(now, c.sent.flight-c.sent.sacked)
+	}
+	if live := c.sent.live(); live[0].sacked {
+		c.sent.forgetSacks() // reneged: SND.UNA would have moved
+	}
+	c.timer.stop(timerReorder)
+	l.dupAcks = 0
+	for i := range c.sent.live() {
+		c.sent.markLost(&c.sent.live()[i])
+	}
+	c.stats.Losses++
+	c.mtu.timeout(c, now)
+	c.timer.set(timerRexmit, now, c.rtt.backoff(l.timeouts))
+	c.upper.Notify(now, Stalled)
+}
+
+// gaveUp reports whether there were timeouts enough to call the peer gone.
+func (c *Conn) gaveUp(now time.Time) bool {
+	if c.state < StateEstablished {
+		return c.loss.timeouts > c.cfg.SynRetries
+	}
+	if c.cfg.UserTimeout > 0 {
+		return now.Sub(c.loss.progress) >= c.cfg.UserTimeout
+	}
+	return c.loss.timeouts > c.cfg.Retries
+}
+
+// timeoutError names what kept us waiting: what ICMP said, if it said anything
+// (RFC 9293 section 3.9.2.2: soft errors do not end a connection by themselves).
+func (c *Conn) timeoutError() error {
+	if c.stats.Unreachable > 0 && c.state < StateEstablished {
+		return ErrUnreachable
+	}
+	return ErrTimeout
+}
+
+// armRexmit restarts the retransmission timer (RFC 6298 section 5.1 to 5.3).
+func (c *Conn) armRexmit(now time.Time) {
+	if c.sent.empty() {
+		c.timer.stop(timerRexmit)
+		return
+	}
+	d := c.rtt.backoff(c.loss.timeouts)
+	if c.cfg.UserTimeout > 0 {
+		d = min(d, max(clockGrain, c.cfg.UserTimeout-now.Sub(c.loss.progress)))
+	}
+	c.timer.set(timerRexmit, now, d)
+}
+
+// deliveryRate measures acknowledged bytes per second over about a round trip.
+type deliveryRate struct {
+	since time.Time
+	bytes uint64
+	rate  float64
+}
+
+func (d *deliveryRate) update(now time.Time, delivered uint64, srtt time.Duration) {
+	gone := now.Sub(d.since)
+	if d.since.IsZero() || gone > 10*time.Second {
+		d.since, d.bytes = now, delivered
+		return
+	}
+	if gone < max(srtt, 10*time.Millisecond) {
+		return
+	}
+	sample := float64(delivered-d.bytes) / gone.Seconds()
+	if d.rate == 0 {
+		d.rate = sample
+	}
+	d.rate += (sample - d.rate) / 4
+	d.since, d.bytes = now, delivered
+}
