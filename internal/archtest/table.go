@@ -24,11 +24,13 @@ var Packages = []Package{
 		"bytes to values and back: no state, so nothing that has some"},
 	{"cc", "congestion controllers behind one interface", nil,
 		"a controller sees byte counts and times, never segments"},
-	{"tcp", "one TCP connection, in MPTCP one subflow, as a state machine", []string{"seq", "wire", "cc"},
+	{"stream", "the buffers of a byte stream, sending and receiving", []string{"seq"},
+		"holds bytes by position: neither segments nor mappings concern it"},
+	{"tcp", "one TCP connection, in MPTCP one subflow, as a state machine", []string{"seq", "wire", "cc", "stream"},
 		"knows segments but not what rides on them: mptcp plugs into the seam declared here"},
-	{"mptcp", "one connection of many subflows", []string{"seq", "wire", "cc", "tcp"},
+	{"mptcp", "one connection of many subflows", []string{"seq", "wire", "cc", "stream", "tcp"},
 		"owns its subflows; who finds it for a packet is the stack's business"},
-	{"stack", "demultiplexing, listeners, resets, the timer queue", []string{"seq", "wire", "cc", "tcp", "mptcp"},
+	{"stack", "demultiplexing, listeners, resets, the timer queue", []string{"seq", "wire", "cc", "stream", "tcp", "mptcp"},
 		"the top of the core: everything below it, no device and no clock"},
 	{"sim", "seeded network in virtual time: links, queues, loss, middleboxes", []string{"seq", "wire"},
 		"moves packets between anything that looks like an endpoint, so it must not know the core"},
@@ -38,6 +40,8 @@ var Packages = []Package{
 		"cuts large packets as a device would, which is wire's knowledge"},
 	{"link/internal/vnet", "the offload header that TUN and packet sockets share", []string{"link"},
 		"two devices, one encoding"},
+	{"link/internal/minitcp", "a peer of a few lines for the tests of devices", []string{"link"},
+		"judges devices without a stack"},
 	{"link/tun", "Linux TUN device with segmentation offload", []string{"link", "link/internal/vnet"},
 		"a device, nothing more"},
 	{"link/afpacket", "packet socket on a host's own address", []string{"link", "link/internal/vnet"},
@@ -97,4 +101,4 @@ var Dependencies = []Dependency{
 
 // Pure lists the packages that do no I/O and know no clock. sim is held to it
 // too: what drives the core in virtual time must itself replay from a seed.
-var Pure = []string{"seq", "wire", "cc", "tcp", "mptcp", "stack", "sim"}
+var Pure = []string{"seq", "wire", "cc", "stream", "tcp", "mptcp", "stack", "sim"}
