@@ -1,49 +1,72 @@
-// Package cc holds congestion controllers: how many bytes a path may have in
-// flight. They keep no clock and know nothing of segments or sequence numbers.
+// Package cc holds congestion controllers: how many bytes may be in flight on
+// one path. A controller keeps no clock and knows nothing of segments or
+// sequence numbers; it is told what happened and when. Nothing here allocates
+// but New.
 package cc
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
 
+// ErrUnknown is wrapped by New's error for a name it does not know.
+var ErrUnknown = errors.New("cc: unknown congestion control")
+
 // Controller decides how much may be in flight on one path. Sizes are bytes.
+// A Controller belongs to one connection, whose owner calls it; times passed
+// as now never go back.
 type Controller interface {
-	// Window is the congestion window.
+	// Window is the congestion window, at least one full segment.
 	Window() int
 	// Threshold is the slow start threshold, math.MaxInt while unset.
 	Threshold() int
-	// SetMSS tells the size of a full segment, at first and when it changes.
+	// SetMSS tells the payload of a full segment when it becomes known and
+	// whenever it changes.
 	SetMSS(mss int)
-	// Acked tells of bytes newly acknowledged, in order or selectively.
+	// Acked tells of bytes newly acknowledged, in order or selectively. It
+	// comes before EnterRecovery where one acknowledgement causes both.
 	Acked(now time.Time, a Ack)
-	// EnterRecovery: loss was detected other than by timeout; once per window.
+	// EnterRecovery tells of a loss found other than by a timeout. It comes
+	// once per window of data. inFlight is what is outstanding.
 	EnterRecovery(now time.Time, inFlight int)
-	// ExitRecovery: what was outstanding then has been acknowledged.
+	// ExitRecovery tells that all that was outstanding at the last
+	// EnterRecovery or Timeout has been acknowledged.
 	ExitRecovery(now time.Time)
-	// Timeout: the retransmission timer fired, the first time in a row.
+	// Timeout tells that the retransmission timer fired, the first time in a
+	// row: a repeated timeout for the same data changes nothing (RFC 5681
+	// section 3.1).
 	Timeout(now time.Time, inFlight int)
-	// Undo: the last reduction was for a loss that was none.
+	// Undo tells that the loss behind the last reduction was none: the window
+	// and threshold of before come back. A second Undo changes nothing.
 	Undo(now time.Time)
-	// Idle: nothing was sent for longer than the retransmission timeout.
+	// Idle tells that sending begins again after nothing was in flight or
+	// sent for the time idle, which is longer than the retransmission
+	// timeout rto (RFC 5681 section 4.1).
 	Idle(now time.Time, rto, idle time.Duration)
+	// Name is the name New knows the controller by.
 	Name() string
 }
 
-// Ack is what an acknowledgement tells a Controller.
+// Ack is what one acknowledgement tells a Controller.
 type Ack struct {
-	Bytes                    int
-	RTT, SmoothedRTT, MinRTT time.Duration // RTT 0: no sample
-	InFlight                 int           // before this acknowledgement
-	AppLimited               bool          // the window was not what held data back
-	InRecovery               bool
+	Bytes       int           // newly acknowledged, each byte counted once
+	RTT         time.Duration // sample taken from this acknowledgement, 0 if none
+	SmoothedRTT time.Duration // 0 before the first sample
+	MinRTT      time.Duration
+	InFlight    int  // before this acknowledgement
+	AppLimited  bool // it was not the congestion window that held data back
+	InRecovery  bool // between EnterRecovery and ExitRecovery
 }
 
-// New makes a controller by name: "reno".
+// New makes a controller by its name: "reno" (RFC 5681) or "cubic" (RFC 9438).
+// mss is the payload of a full segment in bytes, more than 0.
 func New(name string, mss int) (Controller, error) {
 	switch name {
-	case "reno", "cubic":
+	case "reno":
 		return newReno(mss), nil
+	case "cubic":
+		return newCubic(mss), nil
 	}
-	return nil, fmt.Errorf("cc: no congestion control %q", name)
+	return nil, fmt.Errorf("%w %q", ErrUnknown, name)
 }

@@ -1,63 +1,73 @@
 package cc
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // reno is RFC 5681 with appropriate byte counting (RFC 3465).
 type reno struct {
-	mss, cwnd, ssthresh, acked int
-	priorCwnd, priorSsthresh   int
+	window
+	counted int // bytes acknowledged towards the next segment of growth
+	undo    renoUndo
 }
 
-func initialWindow(mss int) int { return min(10*mss, max(2*mss, 14600)) } // RFC 6928
-
-func newReno(mss int) *reno {
-	return &reno{mss: mss, cwnd: initialWindow(mss), ssthresh: math.MaxInt}
+// renoUndo is what the last reduction took away.
+type renoUndo struct {
+	valid          bool
+	cwnd, ssthresh int
 }
 
-func (r *reno) Name() string   { return "reno" }
-func (r *reno) Window() int    { return r.cwnd }
-func (r *reno) Threshold() int { return r.ssthresh }
-func (r *reno) SetMSS(mss int) {
-	if r.cwnd == initialWindow(r.mss) {
-		r.cwnd = initialWindow(mss)
-	}
-	r.mss = mss
-	r.cwnd = max(r.cwnd, mss)
-}
+func newReno(mss int) *reno { return &reno{window: newWindow(mss)} }
+
+func (r *reno) Name() string { return "reno" }
+
 func (r *reno) Acked(now time.Time, a Ack) {
-	if a.InRecovery || a.AppLimited {
+	if !r.acked(&a) {
 		return
 	}
-	if r.cwnd < r.ssthresh {
-		r.cwnd += a.Bytes
-		return
+	if rest := r.slowStart(a.Bytes); rest > 0 {
+		r.avoidCongestion(rest)
 	}
-	if r.acked += a.Bytes; r.acked >= r.cwnd {
-		r.acked -= r.cwnd
+}
+
+// avoidCongestion adds a segment for each window of bytes acknowledged (RFC
+// 3465 section 2.1).
+func (r *reno) avoidCongestion(bytes int) {
+	r.counted += bytes
+	if r.counted >= r.cwnd {
+		r.counted = min(r.counted-r.cwnd, r.cwnd)
 		r.cwnd += r.mss
 	}
 }
-func (r *reno) reduce(inFlight int) {
-	r.priorCwnd, r.priorSsthresh = r.cwnd, r.ssthresh
-	r.ssthresh = max(inFlight/2, 2*r.mss)
-}
+
 func (r *reno) EnterRecovery(now time.Time, inFlight int) {
-	r.reduce(inFlight)
+	r.reduce(r.flightAtLoss(inFlight))
 	r.cwnd = r.ssthresh
 }
-func (r *reno) ExitRecovery(time.Time) {}
+
+func (r *reno) ExitRecovery(now time.Time) {}
+
 func (r *reno) Timeout(now time.Time, inFlight int) {
 	r.reduce(inFlight)
 	r.cwnd = r.mss
 }
-func (r *reno) Undo(time.Time) {
-	r.cwnd, r.ssthresh = max(r.cwnd, r.priorCwnd), max(r.ssthresh, r.priorSsthresh)
+
+// reduce sets the threshold to half of what was in flight (RFC 5681 equation 4).
+func (r *reno) reduce(flight int) {
+	r.undo = renoUndo{valid: true, cwnd: r.cwnd, ssthresh: r.ssthresh}
+	r.ssthresh = max(flight/2, r.minWindow())
+	r.counted = 0
 }
+
+func (r *reno) Undo(now time.Time) {
+	if !r.undo.valid {
+		return
+	}
+	r.cwnd = max(r.cwnd, r.undo.cwnd)
+	r.ssthresh = r.undo.ssthresh
+	r.undo.valid = false
+}
+
 func (r *reno) Idle(now time.Time, rto, idle time.Duration) {
-	for ; idle > rto && r.cwnd > initialWindow(r.mss); idle -= rto {
-		r.cwnd = max(r.cwnd/2, initialWindow(r.mss))
+	if r.restart(rto, idle) {
+		r.counted = 0
 	}
 }
