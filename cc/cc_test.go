@@ -224,7 +224,7 @@ func TestRandomEvents(t *testing.T) {
 				case 2:
 					c.Undo(now)
 				case 3:
-					c.Idle(now, time.Duration(1+r.IntN(1e9)), time.Duration(r.IntN(1e10)))
+					c.Idle(now, time.Duration(1+r.IntN(1e9)), time.Duration(r.Int64N(1e10)))
 				case 4:
 					mss = 1 + r.IntN(3000)
 					c.SetMSS(mss)
