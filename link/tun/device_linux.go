@@ -1,0 +1,187 @@
+package tun
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/braid-mptcp/braid/link"
+	"github.com/braid-mptcp/braid/link/internal/vnet"
+)
+
+// Device is one queue of a TUN interface. It implements link.Device.
+//
+// Waiting is left to the runtime's poller. A thread of our own that blocks in
+// poll(2) wakes up no quicker, and it costs up to 20 times as much whenever the
+// scheduler has no processor to spare for it.
+type Device struct {
+	name  string
+	index int
+	mtu   int
+
+	file *os.File // locks out Close while a call is under way
+	raw  syscall.RawConn
+	rx   reader
+	tx   writer
+}
+
+// transfer is the working space of one direction: a header, and the pair of
+// buffers which the kernel fills, or empties, in one call.
+type transfer struct {
+	header vnet.Header
+	iov    [2]unix.Iovec
+	pkts   []link.Packet // of the call under way
+	n      int           // how many of them are done
+	errno  unix.Errno    // what ended the call early
+}
+
+// call passes the header and data to readv or writev.
+func (t *transfer) call(trap, fd uintptr, data []byte) (int, unix.Errno) {
+	t.iov[0].Base = &t.header[0]
+	t.iov[0].SetLen(len(t.header))
+	t.iov[1].Base = unsafe.SliceData(data)
+	t.iov[1].SetLen(len(data))
+	for {
+		n, _, errno := unix.Syscall(trap, fd, uintptr(unsafe.Pointer(&t.iov)), uintptr(len(t.iov)))
+		if errno == unix.EINTR {
+			continue
+		}
+		t.iov[1].Base = nil // the buffer is the caller's again
+		return int(n), errno
+	}
+}
+
+// newDevice takes fd over. It must be attached to an interface, or the poller
+// does not take it.
+func newDevice(fd int, name string) (*Device, error) {
+	d := &Device{name: name, file: os.NewFile(uintptr(fd), driver)}
+	raw, err := d.file.SyscallConn()
+	if err != nil {
+		d.file.Close()
+		return nil, fmt.Errorf("tun: %w", err)
+	}
+	d.raw = raw
+	d.rx.step = d.rx.readAll
+	d.tx.mtu = &d.mtu
+	d.tx.step = d.tx.writeAll
+	return d, nil
+}
+
+// Name is the interface's name at the time of Open.
+func (d *Device) Name() string { return d.name }
+
+// Index is the interface's index, which a change of name leaves alone.
+func (d *Device) Index() int { return d.index }
+
+// Features implements link.Device.
+func (d *Device) Features() link.Features {
+	return link.Features{MTU: d.mtu, MaxPacket: MaxPacket, Checksum: true}
+}
+
+// Close implements link.Device. Closing the last queue of an interface made by
+// Open deletes the interface.
+func (d *Device) Close() error {
+	d.file.Close() // fails only when it was closed before
+	return nil
+}
+
+// Read implements link.Device. It returns ErrGone when the interface was
+// deleted.
+func (d *Device) Read(pkts []link.Packet) (n int, err error) {
+	if len(pkts) == 0 {
+		return 0, nil
+	}
+	d.rx.pkts, d.rx.n, d.rx.errno = pkts, 0, 0
+	err = d.raw.Read(d.rx.step)
+	n, d.rx.pkts = d.rx.n, nil
+	switch {
+	case err != nil:
+		return 0, link.ErrClosed
+	case n > 0:
+		return n, nil // an error comes again at the next call
+	case d.rx.errno == unix.EBADFD, d.rx.errno == unix.EFAULT: // EFAULT: deleted during the call
+		return 0, ErrGone
+	}
+	return 0, fmt.Errorf("tun: read %s: %w", d.name, d.rx.errno)
+}
+
+type reader struct {
+	transfer
+	step func(uintptr) bool // readAll, bound once so that Read allocates nothing
+}
+
+// readAll reads what is there. It returns false when there is nothing, which
+// lets the caller wait and come back.
+func (r *reader) readAll(fd uintptr) bool {
+	for r.n < len(r.pkts) {
+		p := &r.pkts[r.n]
+		buf := p.Data[:cap(p.Data)]
+		n, errno := r.call(unix.SYS_READV, fd, buf)
+		if errno == unix.EAGAIN {
+			return r.n > 0
+		}
+		if errno != 0 {
+			r.errno = errno
+			return true
+		}
+		p.Data = buf[:max(n-vnet.Size, 0)]
+		r.header.Decode(p)
+		r.n++
+	}
+	return true
+}
+
+// Write implements link.Device. It returns ErrPacket, wrapped, at a packet that
+// cannot be sent as it is, with n packets ahead of it sent; and ErrGone when
+// the interface was deleted. Packets written while the interface is down, or
+// while the kernel has no memory, are lost.
+func (d *Device) Write(pkts []link.Packet) (n int, err error) {
+	d.tx.pkts, d.tx.n, d.tx.errno, d.tx.bad = pkts, 0, 0, nil
+	err = d.raw.Write(d.tx.step)
+	n, d.tx.pkts = d.tx.n, nil
+	switch {
+	case err != nil:
+		return n, link.ErrClosed
+	case d.tx.bad != nil:
+		return n, fmt.Errorf("%w: %w", ErrPacket, d.tx.bad)
+	case d.tx.errno == 0:
+		return n, nil
+	case d.tx.errno == unix.EBADFD:
+		return n, ErrGone
+	case d.tx.errno == unix.EINVAL:
+		return n, fmt.Errorf("%w: %w", ErrPacket, d.tx.errno)
+	}
+	return n, fmt.Errorf("tun: write %s: %w", d.name, d.tx.errno)
+}
+
+type writer struct {
+	transfer
+	mtu  *int
+	bad  error              // why the packet at n has no header
+	step func(uintptr) bool // writeAll, bound once so that Write allocates nothing
+}
+
+// writeAll writes all packets. It never waits: the kernel's queue towards
+// itself has no limit that a sender meets.
+func (w *writer) writeAll(fd uintptr) bool {
+	for w.n < len(w.pkts) {
+		p := &w.pkts[w.n]
+		if w.bad = w.header.Encode(p, 0, *w.mtu); w.bad != nil {
+			return true
+		}
+		_, errno := w.call(unix.SYS_WRITEV, fd, p.Data)
+		switch errno {
+		case 0, unix.EIO, unix.ENOMEM, unix.ENOBUFS, unix.EAGAIN: // EIO: the interface is down
+			w.n++
+		default:
+			w.errno = errno
+			return true
+		}
+	}
+	return true
+}
+
+var _ link.Device = (*Device)(nil)
