@@ -42,7 +42,6 @@ func (v *view) isTCP() bool { return v.tcp != nil }
 func (v *view) seq() uint32        { return binary.BigEndian.Uint32(v.tcp[4:]) }
 func (v *view) ack() uint32        { return binary.BigEndian.Uint32(v.tcp[8:]) }
 func (v *view) flags() wire.Flags  { return wire.Flags(v.tcp[13]) }
-func (v *view) window() uint16     { return binary.BigEndian.Uint16(v.tcp[14:]) }
 func (v *view) setSeq(n uint32)    { binary.BigEndian.PutUint32(v.tcp[4:], n) }
 func (v *view) setAck(n uint32)    { binary.BigEndian.PutUint32(v.tcp[8:], n) }
 func (v *view) setWindow(n uint16) { binary.BigEndian.PutUint16(v.tcp[14:], n) }
@@ -68,7 +67,7 @@ func (v *view) rebuild(b, options, payload []byte) view {
 	ipLen := len(v.pkt) - len(v.segment)
 	b = append(b[:0], v.pkt[:ipLen+tcpHeaderLen]...)
 	b = append(b, options...)
-	for len(b)-ipLen&3 != 0 {
+	for (len(b)-ipLen)%4 != 0 {
 		b = append(b, optionEnd)
 	}
 	b[ipLen+12] = b[ipLen+12]&0xf | byte((len(b)-ipLen)/4)<<4
@@ -113,6 +112,52 @@ func eachOption(options []byte) iter.Seq[[]byte] {
 				return
 			}
 			options = options[n:]
+		}
+	}
+}
+
+// optionSet tells which bit of a wire.OptionSet stands for an option, 0 if none
+// does.
+func optionSet(option []byte) wire.OptionSet {
+	switch option[0] {
+	case optionMSS:
+		return wire.HasMSS
+	case optionWindowScale:
+		return wire.HasWindowScale
+	case optionSACKPermitted:
+		return wire.HasSACKPermitted
+	case optionSACK:
+		return wire.HasSACK
+	case optionTimestamps:
+		return wire.HasTimestamps
+	case optionFastOpen:
+		return wire.HasFastOpen
+	case optionMPTCP:
+		if len(option) < 3 {
+			return wire.HasBadMPTCP
+		}
+		if sub := int(option[2] >> 4); sub < len(subtypes) {
+			return subtypes[sub]
+		}
+		return wire.HasUnknownMPTCP
+	}
+	return 0
+}
+
+// subtypes are the MPTCP options by subtype (RFC 8684 section 7.2).
+var subtypes = [...]wire.OptionSet{
+	wire.HasCapable, wire.HasJoin, wire.HasDSS, wire.HasAddAddr, wire.HasRemoveAddr,
+	wire.HasPrio, wire.HasFail, wire.HasFastClose, wire.HasReset,
+}
+
+// mapSACK replaces both edges of every SACK block.
+func mapSACK(options []byte, edge func(uint32) uint32) {
+	for option := range eachOption(options) {
+		if option[0] != optionSACK {
+			continue
+		}
+		for b := option[2:]; len(b) >= 4; b = b[4:] {
+			binary.BigEndian.PutUint32(b, edge(binary.BigEndian.Uint32(b)))
 		}
 	}
 }

@@ -8,6 +8,26 @@ import (
 
 // Middlebox is a box on a link that sees every packet of both directions and
 // does as it likes with them. What it does not hand to the Outlet is gone.
+//
+// What the boxes of this package are for, by the cases in which a network
+// interferes with Multipath TCP:
+//
+//	options removed from some packets                  Strip
+//	options changed: version, flags, tokens, HMACs     Alter
+//	packets lost at the worst moment, or all of a kind Drop
+//	packets late, behind those sent after them         Hold
+//	a server that echoes the options of the SYN        Echo
+//	payload rewritten, with and without a new length   Rewrite
+//	segments split, options copied or on one piece     Resegment
+//	segments joined, one set of options lost           Coalesce
+//	initial sequence numbers rewritten                 ShiftISN
+//	addresses and ports translated, flows forgotten    NAT
+//	one address, many hosts: balancers, anycast, ECMP  Balance
+//	a proxy that acknowledges early, and loses data    EarlyACK
+//	a proxy that answers SYNs itself                   SYNProxy
+//	boxes that follow the sequence numbers             RefuseHoles, GuardACKs
+//	window and ECN fields changed                      ShrinkWindow, SetECN
+//	forged packets                                     Forge, Link.Inject
 type Middlebox interface {
 	// Handle takes a packet on its way in direction dir. The box may change
 	// pkt and must not keep it.
