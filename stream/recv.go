@@ -126,3 +126,20 @@ func (r *Recv) Clear() {
 	r.ahead = seq.Set{}
 	r.blocks.release()
 }
+
+// Holds reports whether any byte of rg is waiting here.
+func (r *Recv) Holds(rg seq.Range) bool {
+	found := false
+	r.Each(func(have seq.Range) { found = found || !have.Intersect(rg).Empty() })
+	return found
+}
+
+// Each calls f for every run of bytes that waits to be read, in order.
+func (r *Recv) Each(f func(seq.Range)) {
+	if r.read < r.next {
+		f(seq.Range{Lo: r.read, Hi: r.next})
+	}
+	for _, rg := range r.ahead.Ranges() {
+		f(rg)
+	}
+}

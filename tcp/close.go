@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/wire"
 )
 
 // timeWait is 2 MSL. Deviation: RFC 9293 has an MSL of 2 minutes; everyone
@@ -98,4 +99,14 @@ func (c *Conn) Unreachable(now time.Time, hard bool) {
 	if hard && c.state == StateSynSent {
 		c.finish(now, ErrUnreachable)
 	}
+}
+
+// Refuse answers a SYN/ACK that the Upper will not have: a reset with its
+// options, and the connection is over. It may be called from Upper.Received.
+func (c *Conn) Refuse(now time.Time, synAck *wire.Segment) {
+	c.rst = resetOut{
+		pending: true, seq: synAck.Ack, options: true,
+		ack: synAck.Seq + uint32(synAck.Len()), hasAck: true,
+	}
+	c.finish(now, ErrAborted)
 }

@@ -82,7 +82,8 @@ func Connect(now time.Time, cfg Config, upper Upper) *Conn {
 	return c
 }
 
-// Accept starts a passive open with the SYN a listener received.
+// Accept starts a passive open with the SYN a listener received. The Upper
+// knows that segment already and is not shown it.
 func Accept(now time.Time, cfg Config, upper Upper, syn *wire.Segment) *Conn {
 	c := newConn(cfg, upper)
 	c.state = StateSynReceived
@@ -90,7 +91,6 @@ func Accept(now time.Time, cfg Config, upper Upper, syn *wire.Segment) *Conn {
 	c.synPending = true
 	c.rcv.scale = c.offeredScale()
 	c.takeSYN(now, syn)
-	c.upper.Received(now, syn)
 	c.timer.set(timerRexmit, now, c.rtt.rto)
 	return c
 }
@@ -137,14 +137,28 @@ func (c *Conn) Timeouts() int { return c.loss.timeouts }
 // InFlight is the number of bytes believed to be on the path.
 func (c *Conn) InFlight() int { return c.sent.pipe() }
 
-// LastProgress is when data was last acknowledged or, on an idle connection,
-// first sent; the zero time if nothing is outstanding.
+// LastProgress is when the peer last showed that something arrived, or when
+// the first byte now in flight was sent; the zero time if none is.
 func (c *Conn) LastProgress() time.Time {
 	if c.sent.empty() {
 		return time.Time{}
 	}
-	return c.loss.progress
+	return c.loss.arrived
 }
+
+// Position gives seg's place in the receive stream.
+func (c *Conn) Position(seg *wire.Segment) seq.Pos {
+	return seq.Unwrap32(c.rcv.nxt, c.rcv.irs, seg.Seq)
+}
+
+// Done reports whether the connection is over and has said its last word.
+func (c *Conn) Done() bool { return c.state == StateClosed && !c.rst.pending }
+
+// Window is the congestion window in bytes.
+func (c *Conn) Window() int { return c.cc.Window() }
+
+// RTTVar is the smoothed variation of the round-trip time.
+func (c *Conn) RTTVar() time.Duration { return c.rtt.rttvar }
 
 // SegmentSize is the payload of a full segment in bytes, after options.
 func (c *Conn) SegmentSize() int {

@@ -224,8 +224,8 @@ func (c *Conn) handleAck(now time.Time, seg *wire.Segment, pos, ack seq.Pos) {
 	if s.advanced > 0 {
 		c.ackedInRecovery(now)
 	}
-	c.detectLoss(now)
 	c.takeAck(now, &s, flight)
+	c.detectLoss(now)
 	c.takeWindow(seg, pos, ack)
 	if s.advanced > 0 {
 		c.armRexmit(now)

@@ -150,7 +150,7 @@ func (c *Conn) outputNew(now time.Time, p *Packet) bool {
 		panic("BUG: tcp: the upper layer gave a chunk that was not asked for")
 	}
 	if c.sent.empty() {
-		c.loss.progress = now
+		c.loss.progress, c.loss.arrived = now, now
 		c.timer.stop(timerPersist)
 	}
 	c.snd.nxt = ch.Hi
@@ -220,7 +220,7 @@ func (c *Conn) outputFIN(now time.Time, p *Packet) bool {
 	}
 	c.finSentState()
 	if c.sent.empty() {
-		c.loss.progress = now
+		c.loss.progress, c.loss.arrived = now, now
 	}
 	rec := record{lo: c.snd.nxt, hi: c.snd.nxt + 1, fin: true, sentAt: now}
 	c.snd.nxt++

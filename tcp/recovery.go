@@ -29,6 +29,7 @@ type recovery struct {
 	dupAcks  int
 	timeouts int       // retransmission timeouts in a row
 	progress time.Time // when the oldest data last moved
+	arrived  time.Time // when anything was last known to have arrived
 
 	// Of the segment sent last among those that arrived (RACK.segment).
 	rackSentAt time.Time
@@ -223,6 +224,7 @@ func (c *Conn) takeAck(now time.Time, s *ackSummary, flight int) {
 		return
 	}
 	c.loss.delivered += uint64(s.delivered)
+	c.loss.arrived = now
 	c.loss.rate.update(now, c.loss.delivered, c.rtt.srtt)
 	c.cc.Acked(now, cc.Ack{
 		Bytes: s.delivered, RTT: s.rtt, SmoothedRTT: c.rtt.srtt, MinRTT: c.rtt.min,
@@ -319,4 +321,13 @@ func (d *deliveryRate) update(now time.Time, delivered uint64, srtt time.Duratio
 	}
 	d.rate += (sample - d.rate) / 4
 	d.since, d.bytes = now, delivered
+}
+
+// Penalise halves the congestion window although nothing was lost: the layer
+// above found this path to hold up others.
+func (c *Conn) Penalise(now time.Time) {
+	if c.loss.phase == phaseOpen {
+		c.cc.EnterRecovery(now, c.cc.Window())
+		c.cc.ExitRecovery(now)
+	}
 }

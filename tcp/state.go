@@ -32,3 +32,6 @@ func (s State) canReceive() bool {
 
 // canSend reports whether our FIN has not been sent yet.
 func (s State) canSend() bool { return s == StateEstablished || s == StateCloseWait }
+
+// Open reports whether the connection is established and not over.
+func (s State) Open() bool { return s.synchronized() && s != StateTimeWait }
