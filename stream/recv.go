@@ -143,3 +143,6 @@ func (r *Recv) Each(f func(seq.Range)) {
 		f(rg)
 	}
 }
+
+// Offered is how many bytes of the window last offered are still free.
+func (r *Recv) Offered() int { return int(r.edge - r.next) }

@@ -23,6 +23,7 @@ type Conn struct {
 	ack   acker
 	ts    timestamps
 	rtt   rttEstimator
+	back  recvRTT
 	sent  sentQueue
 	loss  recovery
 	cc    cc.Controller

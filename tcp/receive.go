@@ -67,6 +67,7 @@ func (c *Conn) handleData(now time.Time, seg *wire.Segment, pos seq.Pos) {
 		c.ack.duplicate(seq.Range{Lo: whole.Lo, Hi: min(whole.Hi, c.rcv.nxt)})
 	}
 	if !in.Empty() {
+		c.measureRecvRTT(now, seg)
 		c.takeBytes(now, in, seg.Payload[in.Lo-pos:in.Hi-pos])
 	} else {
 		c.ack.now = true // a probe of our closed window

@@ -15,6 +15,7 @@ type Stream struct {
 	Conn *Conn
 	out  stream.Send
 	in   stream.Recv
+	tune stream.Tuner
 	next seq.Pos // first byte not yet given to the Conn
 
 	closed    bool // Close or CloseWrite was called
@@ -22,7 +23,8 @@ type Stream struct {
 	events    []Event
 }
 
-// Buffers says how much a Stream holds, in bytes.
+// Buffers says how much a Stream holds, in bytes. The receive buffer begins at
+// stream.InitialRecv and grows to Recv as throughput and distance call for it.
 type Buffers struct {
 	Pool       *stream.Pool
 	Send, Recv int
@@ -44,13 +46,18 @@ func AcceptStream(now time.Time, cfg Config, b Buffers, syn *wire.Segment) *Stre
 
 func newStream(cfg *Config, b Buffers) *Stream {
 	cfg.MaxWindow = b.Recv
-	return &Stream{out: stream.NewSend(b.Pool, b.Send), in: stream.NewRecv(b.Pool, b.Recv), next: 1}
+	return &Stream{
+		out: stream.NewSend(b.Pool, b.Send), next: 1,
+		in:   stream.NewRecv(b.Pool, min(stream.InitialRecv, b.Recv)),
+		tune: stream.Tuner{Max: b.Recv},
+	}
 }
 
 // Read takes received bytes. io.EOF follows the last byte before the peer's
 // FIN; ErrWouldBlock means none are there yet.
 func (s *Stream) Read(now time.Time, b []byte) (int, error) {
 	if n := s.in.Read(b); n > 0 {
+		s.in.Grow(s.tune.Read(now, n, s.Conn.RecvRTT()))
 		if s.in.WouldGain() >= min(2*s.Conn.SegmentSize(), s.in.Limit()/2) {
 			s.Conn.AckNow() // the peer may be waiting for the window
 		}
