@@ -241,3 +241,32 @@ func (n noting) Handle(_ time.Time, dir Dir, pkt []byte, out Outlet) {
 	*n.order = append(*n.order, n.name+" "+dir.String())
 	out.Send(dir, pkt)
 }
+
+func TestBoxesAllocateNothingPerPacket(t *testing.T) {
+	for _, box := range []Middlebox{
+		&Drop{Pick{Every: 2}}, &Hold{}, &RefuseHoles{}, &GuardACKs{}, &Strip{}, &Strip{Unknown: true, Compact: true}, &Alter{Edit: blank}, &Echo{},
+		&Rewrite{Edits: []Edit{{At: 1, Cut: 1, Put: []byte("ab")}}}, &Resegment{Size: 500}, &Coalesce{Max: 2000, Hold: time.Second},
+		&ShrinkWindow{}, &SetECN{}, &ShiftISN{FixSACK: true}, &NAT{Public: public}, &Balance{Virtual: hostB, Hosts: []netip.Addr{hostB}}, &EarlyACK{}, &SYNProxy{},
+	} {
+		l := NewLink("test", LinkConfig{}, LinkConfig{}, 1, func(time.Time, Dir, []byte, wire.Offload) {})
+		l.NearA(box)
+		l.Send(Epoch, AB, wire.AppendSegment(nil, segment(AB, wire.SYN, 100, 0, "")), wire.Offload{})
+		l.Advance(Epoch)
+		data := segment(AB, wire.ACK, 101, 901, string(make([]byte, 1000)))
+		data.Options = wire.Options{Set: wire.HasDSS | wire.HasSACK, SACKLen: 1, DSS: wire.DSS{HasAck: true}}
+		ack := segment(BA, wire.ACK, 901, 101, "")
+		pkt, back := wire.AppendSegment(nil, data), wire.AppendSegment(nil, ack)
+		buf := make([]byte, 2000)
+		one := func() {
+			l.Send(Epoch, AB, buf[:copy(buf, pkt)], wire.Offload{})
+			l.Send(Epoch, BA, buf[:copy(buf, back)], wire.Offload{})
+			l.Advance(Epoch)
+		}
+		for range 100 {
+			one()
+		}
+		if n := testing.AllocsPerRun(100, one); n > 0 {
+			t.Errorf("%T: %v allocations for two packets, want none", box, n)
+		}
+	}
+}

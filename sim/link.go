@@ -70,7 +70,6 @@ func NewLink(name string, ab, ba LinkConfig, seed uint64, deliver func(now time.
 		}
 		l.pipes[dir] = p
 	}
-	l.cutting.scratch = make([]byte, bufferSizes[len(bufferSizes)-1])
 	l.cutting.emit = func(piece []byte) {
 		l.enter(l.cutting.now, l.cutting.dir, piece, wire.Offload{})
 	}
@@ -113,6 +112,9 @@ func (l *Link) Send(now time.Time, dir Dir, pkt []byte, off wire.Offload) {
 	case keep:
 		l.enter(now, dir, pkt, off)
 	case off.SegSize > 0:
+		if l.cutting.scratch == nil {
+			l.cutting.scratch = make([]byte, bufferSizes[len(bufferSizes)-1])
+		}
 		l.cutting.now, l.cutting.dir = now, dir
 		wire.Split(pkt, off.SegSize, l.cutting.scratch, l.cutting.emit)
 	default:

@@ -41,8 +41,9 @@ const (
 	// have their turn.
 	maxBurst = 1 << 16
 	// maxInstant is how many events and packets there may be at one time
-	// before Run takes it for an endless loop.
-	maxInstant = 1 << 20
+	// before Run takes it for an endless loop. A link without rate and delay
+	// can carry gigabytes in no time.
+	maxInstant = 1 << 24
 )
 
 // Network joins endpoints by links in virtual time. It is owned by one
@@ -59,9 +60,10 @@ type Network struct {
 	taps   Taps
 	buf    []byte // for Endpoint.Output
 
-	touched  []*host // received something and may have an answer
-	instant  int     // events and packets since time last moved
-	unrouted int64
+	touched    []*host // received something and may have an answer
+	instant    int     // events and packets since time last moved
+	maxInstant int
+	unrouted   int64
 }
 
 // host is an endpoint as the network sees it.
@@ -82,12 +84,13 @@ type route struct {
 func New(seed uint64) *Network {
 	const stream = 1 << 32 // not that of any link
 	return &Network{
-		now:    Epoch,
-		seed:   seed,
-		rng:    newRand(seed, stream),
-		owners: make(map[netip.Addr]*host),
-		routes: make(map[addrPair]route),
-		buf:    make([]byte, bufferSizes[len(bufferSizes)-1]),
+		now:        Epoch,
+		seed:       seed,
+		rng:        newRand(seed, stream),
+		owners:     make(map[netip.Addr]*host),
+		routes:     make(map[addrPair]route),
+		buf:        make([]byte, bufferSizes[len(bufferSizes)-1]),
+		maxInstant: maxInstant,
 	}
 }
 
@@ -249,7 +252,7 @@ func (n *Network) stepBefore(deadline time.Time) error {
 	case e.at.After(deadline):
 		n.now, n.instant = deadline, 0
 		return fmt.Errorf("%w after %v", ErrLimit, n.Elapsed())
-	case n.instant > maxInstant:
+	case n.instant > n.maxInstant:
 		return fmt.Errorf("%w after %v", ErrStuck, n.Elapsed())
 	}
 	n.Step()

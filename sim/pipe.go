@@ -64,7 +64,8 @@ func (p *Pipe) Inside() int { return p.queue.packets + len(p.flight) }
 
 // Set changes the configuration from now on. What was sent already, and the
 // packet being sent, arrive as they would have; what waits in the queue is
-// sent the new way.
+// sent the new way. Where packets keep their order, those sent later do not
+// arrive before them, however short the new delay.
 func (p *Pipe) Set(now time.Time, cfg LinkConfig) {
 	p.advance(now)
 	p.cfg = cfg
