@@ -1,0 +1,161 @@
+package mptcp
+
+import (
+	"time"
+
+	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/wire"
+)
+
+// CloseWrite ends our direction of the stream; reading goes on.
+func (c *Conn) CloseWrite(now time.Time) {
+	if c.snd.fin != finNone || c.mode == modeClosed {
+		return
+	}
+	c.snd.fin = finQueued
+	if c.mode == modePlain {
+		c.subflows[0].tc.Shutdown(now)
+	}
+	c.afterwards(now)
+}
+
+// Close ends both directions. Bytes not read, or still to come, turn it into
+// an Abort (RFC 1122 section 4.2.2.13): the peer must not believe that they
+// were read.
+func (c *Conn) Close(now time.Time) {
+	if c.closed || c.mode == modeClosed {
+		c.closed = true
+		return
+	}
+	c.closed = true
+	if c.in.Readable() > 0 {
+		c.Abort(now)
+		return
+	}
+	c.CloseWrite(now)
+	if c.mode == modePlain {
+		c.subflows[0].tc.Orphan(now)
+	}
+	c.timer.set(timerOrphan, now, orphanTimeout)
+	c.afterwards(now)
+}
+
+// orphanTimeout is how long a closed connection waits for the peer to take
+// what is left and to close too.
+const orphanTimeout = 60 * time.Second
+
+// Abort ends the connection at once: a fast close (RFC 8684 section 3.5, form
+// R), or a reset in plain TCP.
+func (c *Conn) Abort(now time.Time) {
+	c.fastClose = c.mode == modeMultipath
+	c.finish(now, ErrAborted)
+	c.host.Wake(c)
+}
+
+// receivedFastClose ends the connection if the peer proves that it may. It
+// reports whether it did.
+func (c *Conn) receivedFastClose(now time.Time, f wire.FastClose) bool {
+	if f.ReceiverKey != c.local.key {
+		c.stats.BadFastClose++
+		return false
+	}
+	c.finish(now, ErrReset)
+	return true
+}
+
+// receivedReset: the peer ends this subflow, or with a fast close all.
+func (sf *Subflow) receivedReset(now time.Time, seg *wire.Segment) {
+	o := &seg.Options
+	if o.Has(wire.HasReset) {
+		sf.resetGot = resetInfo{true, o.Reset.Reason, o.Reset.Transient}
+	}
+	if o.Has(wire.HasFastClose) && sf.conn.mode == modeMultipath {
+		sf.conn.receivedFastClose(now, o.FastClose)
+	}
+}
+
+// maybeSendFin gives the DATA_FIN its place once every byte before it has been
+// given to a subflow, and sends it (RFC 8684 section 3.3.3).
+func (c *Conn) maybeSendFin(now time.Time) {
+	if c.snd.fin != finQueued || c.mode != modeMultipath || c.snd.next != c.out.End() || !c.anyEstablished() {
+		return
+	}
+	c.finPlaced()
+	c.ackAll()
+	c.armDataTimer(now)
+}
+
+func (c *Conn) finPlaced() {
+	c.snd.fin = finSent
+	c.snd.finPos = c.out.End()
+}
+
+func (c *Conn) anyEstablished() bool {
+	for _, sf := range c.subflows {
+		if sf.established() {
+			return true
+		}
+	}
+	return false
+}
+
+// receivedDataFin notes where the peer's stream ends.
+func (c *Conn) receivedDataFin(now time.Time, pos seq.Pos) {
+	if pos < 1 || c.rcv.fin != 0 && c.rcv.fin != pos {
+		return // an end once declared does not move
+	}
+	if c.rcv.fin == 0 && pos < c.in.Next() {
+		return
+	}
+	c.rcv.fin = pos
+	c.ackAll() // again, if this is a repetition: the Data ACK was lost
+	c.maybeEnd(now)
+}
+
+// maybeEnd ends the receive direction when everything before the DATA_FIN is in.
+func (c *Conn) maybeEnd(now time.Time) {
+	if c.rcv.ended || c.rcv.fin == 0 || c.in.Next() < c.rcv.fin || c.mode != modeMultipath {
+		return
+	}
+	c.rcv.ended = true
+	c.news.readable = true
+	c.ackAll()
+}
+
+// maybeFinish ends the connection when both directions are done: only then are
+// the subflows closed, so that whichever is left can carry what is missing
+// (RFC 8684 section 3.3.3).
+func (c *Conn) maybeFinish(now time.Time) {
+	if c.mode == modeMultipath && c.snd.fin == finAcked && c.rcv.ended {
+		c.finish(now, nil)
+	}
+}
+
+// finish ends the connection at data level, once.
+func (c *Conn) finish(now time.Time, err error) {
+	if c.mode == modeClosed {
+		return
+	}
+	multipath := c.mode == modeMultipath
+	c.wasPlain = c.mode == modePlain
+	c.mode, c.err = modeClosed, err
+	c.timer = timers{}
+	c.again = seq.Set{}
+	c.freeToken()
+	for _, sf := range c.subflows {
+		switch {
+		case sf.tc == nil:
+		case err != nil:
+			sf.tc.Abort(now)
+		case !multipath:
+		case !sf.established() || sf.stale:
+			// Stale data would keep it open (section 3.3.3).
+			sf.reset(now, wire.ResetOutstanding, false)
+		default:
+			sf.closing = true
+			sf.tc.Orphan(now)
+		}
+	}
+	c.news.readable, c.news.writable = true, true
+	c.report(Event{Kind: EventClosed})
+}

@@ -1,0 +1,522 @@
+package mptcp
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/braid-mptcp/braid/wire"
+)
+
+// pathManager decides which subflows to open and which addresses to announce
+// (RFC 8684 section 3.4), in the manner of Linux's in-kernel one: from the
+// host's endpoints and what the peer announced.
+type pathManager struct {
+	noJoinThere bool // the peer's flag C
+	ready       bool // a DSS came: new subflows may be opened (section 3.1)
+
+	remote   []remoteAddr
+	tried    []pathTry
+	announce []announcement
+	signals  []signal
+	lonely   time.Duration // wait before the next attempt to come back
+
+	signalsSince time.Time // of the last burst of acknowledgements for options' sake
+	signalsSent  int
+}
+
+// remoteAddr is an address of the peer. Its ID names it (section 3.2).
+type remoteAddr struct {
+	id        uint8
+	addr      netip.AddrPort // port 0: that of the connection
+	announced bool           // by ADD_ADDR: it may be joined
+}
+
+// pathTry is an attempt that failed, or a path that was lost: not to be tried
+// again before a certain time, or at all (sections 3.4.1 and 3.6).
+type pathTry struct {
+	local    netip.Addr
+	remote   netip.AddrPort
+	after    time.Time // zero: never again
+	failures int
+}
+
+// announcement is an ADD_ADDR of ours that waits for its echo.
+type announcement struct {
+	ep    Endpoint
+	sends int
+	done  bool
+}
+
+// signal is an option that travels on an acknowledgement of its own.
+type signal struct {
+	sf  *Subflow // where, or nil for anywhere
+	set wire.OptionSet
+	add wire.AddAddr
+	rem wire.RemoveAddr
+	pri wire.Prio
+}
+
+// firstSubflow notes the addresses the connection began with: ID 0 on both
+// sides (section 3.2).
+func (p *pathManager) firstSubflow(c *Conn) {
+	p.lonely = rejoinFirstWait
+	p.remote = append(p.remote, remoteAddr{id: 0, addr: c.raddr, announced: true})
+}
+
+// localID is the address ID of one of our addresses in this connection.
+func (p *pathManager) localID(c *Conn, a netip.Addr) uint8 {
+	if a == c.laddr.Addr() {
+		return 0
+	}
+	if ep := p.endpoint(c, a); ep != nil {
+		return ep.ID
+	}
+	return 0
+}
+
+func (p *pathManager) endpoint(c *Conn, a netip.Addr) *Endpoint {
+	eps := c.host.Endpoints()
+	for i := range eps {
+		if eps[i].Addr == a {
+			return &eps[i]
+		}
+	}
+	return nil
+}
+
+func (p *pathManager) isBackup(c *Conn, a netip.Addr) bool {
+	ep := p.endpoint(c, a)
+	return ep != nil && ep.Flags&EndpointBackup != 0
+}
+
+// learn stores which address an ID names, from a join (section 3.2).
+func (p *pathManager) learn(id uint8, a netip.AddrPort) {
+	for i := range p.remote {
+		if p.remote[i].id == id {
+			return
+		}
+	}
+	p.remote = append(p.remote, remoteAddr{id: id, addr: a})
+}
+
+// fullyEstablished is reached when a DSS has come over the first path.
+func (p *pathManager) fullyEstablished(now time.Time, c *Conn) {
+	p.ready = true
+	for _, ep := range c.host.Endpoints() {
+		p.announceEndpoint(now, c, ep)
+	}
+	p.openPaths(now, c)
+}
+
+// announceEndpoint begins to announce ep if it is to be.
+func (p *pathManager) announceEndpoint(now time.Time, c *Conn, ep Endpoint) {
+	if ep.Flags&EndpointSignal == 0 || ep.Addr == c.laddr.Addr() {
+		return
+	}
+	p.announce = append(p.announce, announcement{ep: ep, sends: 1})
+	p.queueAddAddr(now, c, ep)
+	if !c.timer.running(timerAddAddr) {
+		c.timer.set(timerAddAddr, now, p.announceWait(c, 1))
+	}
+}
+
+func (p *pathManager) queueAddAddr(now time.Time, c *Conn, ep Endpoint) {
+	a := wire.AddAddr{Version: wire.V1, ID: ep.ID, Addr: ep.Addr}
+	a.HMAC = wire.AddAddrHMAC(c.local.key, c.peer.key, &a)
+	p.queue(now, c, signal{set: wire.HasAddAddr, add: a})
+}
+
+// announceWait is how long to wait for the echo of the n-th ADD_ADDR.
+func (p *pathManager) announceWait(c *Conn, n int) time.Duration {
+	wait := time.Second
+	for _, sf := range c.subflows {
+		if sf.established() {
+			wait = max(sf.tc.RTO(), 2*sf.tc.SRTT())
+			break
+		}
+	}
+	return wait << (n - 1)
+}
+
+// announceAgain repeats ADD_ADDRs that were not echoed (section 3.4.1).
+func (p *pathManager) announceAgain(now time.Time, c *Conn) {
+	most := 0
+	for i := range p.announce {
+		a := &p.announce[i]
+		if a.done || a.sends > addAddrRetries {
+			continue
+		}
+		a.sends++
+		most = max(most, a.sends)
+		p.queueAddAddr(now, c, a.ep)
+	}
+	if most > 0 {
+		c.timer.set(timerAddAddr, now, p.announceWait(c, most))
+	}
+}
+
+// receivedAddAddr takes an address the peer announces, or the echo of ours.
+func (p *pathManager) receivedAddAddr(now time.Time, c *Conn, sf *Subflow, a *wire.AddAddr) {
+	if a.Echo {
+		for i := range p.announce {
+			if p.announce[i].ep.ID == a.ID && p.announce[i].ep.Addr == a.Addr {
+				p.announce[i].done = true
+			}
+		}
+		return
+	}
+	want := wire.AddAddrHMAC(c.peer.key, c.local.key, a)
+	if a.Version != wire.V1 || !wire.EqualHMAC(want[:], a.HMAC[:]) {
+		c.stats.BadAddAddr++ // section 3.4.1: silently ignored
+		return
+	}
+	echo := *a
+	echo.Echo = true
+	p.queue(now, c, signal{sf: sf, set: wire.HasAddAddr, add: echo})
+	c.stats.AddAddrReceived++
+	if !p.accept(a) || a.ID == 0 || len(p.remote) > c.cfg.MaxAddrAccepted {
+		return
+	}
+	// A fresh announcement clears what was known against the address.
+	p.tried = slices.DeleteFunc(p.tried, func(t pathTry) bool { return t.remote.Addr() == a.Addr })
+	p.openPaths(now, c)
+}
+
+// accept stores an announced address. An ID that names another address is
+// taken only after it was removed (section 3.4.1).
+func (p *pathManager) accept(a *wire.AddAddr) bool {
+	at := netip.AddrPortFrom(a.Addr, a.Port)
+	for i := range p.remote {
+		r := &p.remote[i]
+		if r.id != a.ID {
+			continue
+		}
+		if r.addr.Addr() != a.Addr {
+			return false
+		}
+		r.addr, r.announced = at, true
+		return true
+	}
+	p.remote = append(p.remote, remoteAddr{id: a.ID, addr: at, announced: true})
+	return true
+}
+
+// receivedRemoveAddr forgets addresses and ends what used them (section
+// 3.4.2). A path that still answers is not torn down at once: the option may be
+// a mistake or a forgery, so the peer is asked for a sign of life first.
+func (p *pathManager) receivedRemoveAddr(now time.Time, c *Conn, r *wire.RemoveAddr) {
+	for _, id := range r.IDs[:r.Len] {
+		p.remote = slices.DeleteFunc(p.remote, func(a remoteAddr) bool { return a.id == id && id != 0 })
+		if id == 0 {
+			p.noJoinThere = true
+		}
+		for _, sf := range c.subflows {
+			if sf.remoteID == id && sf.established() {
+				sf.stale = c.alternative(sf) || sf.stale
+				sf.removing = now
+				sf.tc.Probe()
+				sf.reinject(now)
+			}
+		}
+	}
+	c.timer.set(timerRemoval, now, removalWait)
+}
+
+// removalWait is how long a subflow whose address the peer removed may take to
+// answer a probe.
+const removalWait = time.Second
+
+// removalTimeout resets subflows that did not answer.
+func (c *Conn) removalTimeout(now time.Time) {
+	for _, sf := range c.subflows {
+		if sf.removing.IsZero() {
+			continue
+		}
+		if sf.tc.LastHeard().After(sf.removing) {
+			sf.removing = time.Time{}
+			sf.stale = false
+			continue
+		}
+		sf.reset(now, wire.ResetUnspecified, false)
+	}
+}
+
+// AddEndpoint tells the connection of an address the host got.
+func (c *Conn) AddEndpoint(now time.Time, ep Endpoint) {
+	if c.mode != modeMultipath || !c.pm.ready {
+		return
+	}
+	c.pm.tried = slices.DeleteFunc(c.pm.tried, func(t pathTry) bool { return t.local == ep.Addr })
+	c.pm.lonely = rejoinFirstWait
+	c.pm.announceEndpoint(now, c, ep)
+	c.pm.openPaths(now, c)
+	c.afterwards(now)
+}
+
+// RemoveEndpoint tells the connection of an address the host lost: its
+// subflows are over, and the peer is told through another (section 3.4.2).
+func (c *Conn) RemoveEndpoint(now time.Time, ep Endpoint) {
+	switch c.mode {
+	case modePlain, modeOpening:
+		if c.laddr.Addr() == ep.Addr {
+			c.finish(now, ErrNoPath)
+			c.host.Wake(c)
+		}
+		return
+	case modeClosed:
+		return
+	}
+	p := &c.pm
+	id := p.localID(c, ep.Addr)
+	p.announce = slices.DeleteFunc(p.announce, func(a announcement) bool { return a.ep.Addr == ep.Addr })
+	for _, sf := range c.subflows {
+		if sf.tc.LocalAddr().Addr() == ep.Addr {
+			sf.tc.Abort(now)
+		}
+	}
+	r := wire.RemoveAddr{Len: 1}
+	r.IDs[0] = id
+	p.queue(now, c, signal{set: wire.HasRemoveAddr, rem: r})
+	c.afterwards(now)
+}
+
+// SetBackup changes the priority of the subflows from one of our addresses,
+// and tells the peer (section 3.3.8).
+func (c *Conn) SetBackup(now time.Time, local netip.Addr, backup bool) {
+	for _, sf := range c.subflows {
+		if sf.tc.LocalAddr().Addr() == local && sf.backup != backup {
+			sf.backup = backup
+			c.pm.queue(now, c, signal{sf: sf, set: wire.HasPrio, pri: wire.Prio{Backup: backup}})
+		}
+	}
+	c.afterwards(now)
+}
+
+// queue puts an option in line for an acknowledgement of its own.
+func (p *pathManager) queue(now time.Time, c *Conn, s signal) {
+	if c.mode != modeMultipath {
+		return
+	}
+	p.signals = append(p.signals, s)
+	p.sendSignals(now, c)
+}
+
+// sendSignals sends what is in line, not more than two in a row: more
+// duplicate acknowledgements could look like loss (section 3.4.1).
+func (p *pathManager) sendSignals(now time.Time, c *Conn) {
+	if len(p.signals) == 0 {
+		return
+	}
+	var via *Subflow
+	for _, sf := range c.subflows {
+		if sf.established() && !sf.closing && (via == nil || via.stale && !sf.stale) {
+			via = sf
+		}
+	}
+	for i := range p.signals {
+		if s := &p.signals[i]; s.sf == nil || !s.sf.established() {
+			if s.sf != nil && s.set == wire.HasPrio {
+				s.set = 0 // about a subflow that is gone
+			}
+			s.sf = via
+		}
+	}
+	p.signals = slices.DeleteFunc(p.signals, func(s signal) bool { return s.set == 0 })
+	if via == nil || len(p.signals) == 0 {
+		return // kept until a subflow is up
+	}
+	wait := max(via.tc.SRTT(), 10*time.Millisecond)
+	if now.Sub(p.signalsSince) >= wait {
+		p.signalsSince, p.signalsSent = now, 0
+	}
+	if p.signalsSent < maxSignalsPerRTT {
+		p.signals[0].sf.tc.AckNow()
+	}
+	c.timer.set(timerSignal, now, wait)
+}
+
+// putSignal adds the first signal in line for sf to one of its acknowledgements.
+func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.Segment, room int) {
+	if p.signalsSent >= maxSignalsPerRTT {
+		return
+	}
+	i := slices.IndexFunc(p.signals, func(s signal) bool { return s.sf == sf })
+	if i < 0 {
+		return
+	}
+	s := p.signals[i]
+	o := &seg.Options
+	before := *o
+	add := func() {
+		o.Set |= s.set
+		switch s.set {
+		case wire.HasAddAddr:
+			o.AddAddr[0], o.AddAddrLen = s.add, 1
+		case wire.HasRemoveAddr:
+			o.RemoveAddr = s.rem
+		case wire.HasPrio:
+			o.Prio = s.pri
+		}
+	}
+	add()
+	if o.Len() > maxOptionSpace { // then without DSS, then without timestamps
+		o.Set &^= wire.HasDSS
+	}
+	if o.Len() > maxOptionSpace {
+		o.Set &^= wire.HasTimestamps
+	}
+	if o.Len() > maxOptionSpace {
+		*o = before
+		return
+	}
+	p.signals = slices.Delete(p.signals, i, i+1)
+	p.signalsSent++
+	if s.set == wire.HasAddAddr && !s.add.Echo {
+		c.stats.AddAddrSent++
+	}
+	p.sendSignals(now, c)
+}
+
+const maxOptionSpace = 40
+
+// subflowUp notes that a path works.
+func (p *pathManager) subflowUp(now time.Time, c *Conn, sf *Subflow) {
+	p.lonely = rejoinFirstWait
+	p.tried = slices.DeleteFunc(p.tried, func(t pathTry) bool { return t.is(sf.LocalAddr().Addr(), sf.RemoteAddr()) })
+	if !sf.first {
+		c.stats.JoinsDone++
+	}
+	p.sendSignals(now, c)
+	if p.ready {
+		p.openPaths(now, c)
+	}
+}
+
+func (t *pathTry) is(local netip.Addr, remote netip.AddrPort) bool {
+	return t.local == local && t.remote == remote
+}
+
+// subflowDown notes that a path was lost, or could not be opened, and plans
+// when to try it again.
+func (p *pathManager) subflowDown(now time.Time, c *Conn, sf *Subflow, err error) {
+	c.sortSubflows()
+	alone := !c.anyAlive()
+	if alone {
+		if sf.join == joinSYNSent && err == ErrRefused {
+			c.finish(now, ErrReset) // the peer knows nothing of us any more
+			return
+		}
+		c.timer.set(timerAlone, now, c.cfg.KeepWithoutSubflow)
+	}
+	remote := sf.tc.RemoteAddr()
+	t := pathTry{local: sf.tc.LocalAddr().Addr(), remote: remote, failures: 1}
+	for _, old := range p.tried {
+		if old.is(t.local, remote) {
+			t.failures += old.failures
+		}
+	}
+	p.tried = slices.DeleteFunc(p.tried, func(o pathTry) bool { return o.is(t.local, remote) })
+	never := sf.resetGot.is && !sf.resetGot.transient || sf.resetSent.is && !sf.resetSent.transient
+	if !never || alone {
+		wait := p.lonely << min(t.failures-1, 6)
+		t.after = now.Add(min(wait, rejoinLongestWait))
+		p.wake(c, t.after)
+	}
+	p.tried = append(p.tried, t)
+	if p.ready {
+		p.openPaths(now, c)
+	}
+}
+
+func (p *pathManager) wake(c *Conn, at time.Time) {
+	c.timer[timerPaths] = earlier(c.timer[timerPaths], at)
+}
+
+// anyAlive reports whether any subflow is up or coming up.
+func (c *Conn) anyAlive() bool {
+	for _, sf := range c.subflows {
+		if s := sf.tc.State(); s != 0 && !sf.closing {
+			return true
+		}
+	}
+	return false
+}
+
+// openPaths opens the subflows that should exist and do not. Only the
+// initiator does so, or a responder to an address that was announced to it:
+// behind the first address of an initiator there is usually a NAT.
+func (p *pathManager) openPaths(now time.Time, c *Conn) {
+	if !p.ready || c.mode != modeMultipath || c.rcv.ended && c.snd.fin >= finSent {
+		return
+	}
+	for _, ep := range c.host.Endpoints() {
+		for _, r := range p.remote {
+			if len(c.subflows) >= c.cfg.MaxSubflows {
+				return
+			}
+			if at, ok := p.wanted(now, c, &ep, &r); ok {
+				if c.openJoin(now, ep, at, r.id) != nil {
+					p.tried = append(p.tried, pathTry{local: ep.Addr, remote: at, failures: 1, after: now.Add(rejoinFirstWait)})
+					p.wake(c, now.Add(rejoinFirstWait))
+				}
+			}
+		}
+	}
+}
+
+// wanted reports whether a subflow from ep to r is to be opened now.
+func (p *pathManager) wanted(now time.Time, c *Conn, ep *Endpoint, r *remoteAddr) (netip.AddrPort, bool) {
+	at := r.addr
+	if at.Port() == 0 {
+		at = netip.AddrPortFrom(at.Addr(), c.raddr.Port())
+	}
+	switch {
+	case !r.announced, r.id == 0 && p.noJoinThere && c.began > 0 && c.anyAlive():
+		return at, false
+	case r.id == 0 && !c.initiator:
+		return at, false
+	case at.Addr().Is4() != ep.Addr.Is4():
+		return at, false
+	case ep.Flags&EndpointSubflow == 0 && ep.Addr != c.laddr.Addr():
+		return at, false
+	}
+	localUsed, remoteUsed := false, false
+	for _, sf := range c.subflows {
+		if sf.tc.State() == 0 || sf.closing {
+			continue
+		}
+		l, rem := sf.tc.LocalAddr().Addr(), sf.tc.RemoteAddr()
+		if l == ep.Addr && rem == at {
+			return at, false
+		}
+		localUsed = localUsed || l == ep.Addr
+		remoteUsed = remoteUsed || rem.Addr() == at.Addr()
+	}
+	for i := range p.tried {
+		if t := &p.tried[i]; t.is(ep.Addr, at) && (t.after.IsZero() || now.Before(t.after)) {
+			if !t.after.IsZero() {
+				p.wake(c, t.after)
+			}
+			return at, false
+		}
+	}
+	if ep.Flags&EndpointFullmesh != 0 {
+		return at, true
+	}
+	return at, p.fits(c, ep, at.Addr()) && (!localUsed || !remoteUsed)
+}
+
+// fits reports whether ep is a sensible source for a: on the same link, or a
+// is on no link of ours and any source will do.
+func (p *pathManager) fits(c *Conn, ep *Endpoint, a netip.Addr) bool {
+	if ep.onLink(a) {
+		return true
+	}
+	for _, other := range c.host.Endpoints() {
+		if other.onLink(a) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,174 @@
+package mptcp
+
+import (
+	"slices"
+	"time"
+
+	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/tcp"
+)
+
+// The scheduler: which subflow is asked first, and which not at all. It is
+// lowest round-trip time first; since each subflow takes what its congestion
+// window allows before the next is asked, a slower path carries what the
+// faster ones cannot.
+
+// sortSubflows puts the subflows into the order in which they are asked.
+func (c *Conn) sortSubflows() {
+	if len(c.subflows) < 2 {
+		return
+	}
+	slices.SortStableFunc(c.subflows, func(a, b *Subflow) int {
+		if a.isBackup() != b.isBackup() {
+			if b.isBackup() {
+				return -1
+			}
+			return 1
+		}
+		return int(a.tc.SRTT() - b.tc.SRTT())
+	})
+}
+
+// heldBack reports whether sf, a backup, must be silent because a subflow that
+// is none can carry data (RFC 8684 section 3.3.8).
+func (c *Conn) heldBack(sf *Subflow) bool {
+	if !sf.isBackup() {
+		return false
+	}
+	for _, other := range c.subflows {
+		if !other.isBackup() && other.usable() {
+			return true
+		}
+	}
+	return false
+}
+
+// alternative reports whether some other subflow can carry what sf carries.
+func (c *Conn) alternative(sf *Subflow) bool {
+	for _, other := range c.subflows {
+		if other != sf && other.usable() {
+			return true
+		}
+	}
+	return false
+}
+
+// stallAt is when a subflow that has data in flight and hears nothing is
+// taken for dead: after two round trips, with allowance for their variation
+// and a delayed acknowledgement (as the probe timeout of RFC 8985 section 7.2
+// has it). That is well before its own retransmission timer, and costs at most
+// some bytes sent twice.
+func (sf *Subflow) stallAt() time.Time {
+	c := sf.conn
+	if c.mode != modeMultipath || sf.stale || !sf.established() || len(c.subflows) < 2 {
+		return time.Time{}
+	}
+	last := sf.tc.LastProgress()
+	if last.IsZero() || !c.alternative(sf) {
+		return time.Time{}
+	}
+	return last.Add(2*sf.tc.SRTT() + 4*sf.tc.RTTVar() + delackAllowance)
+}
+
+const delackAllowance = 40 * time.Millisecond
+
+// onTimeout: the subflow's retransmission timer fired.
+func (sf *Subflow) onTimeout(now time.Time) {
+	c := sf.conn
+	if sf.tc.State() < tcp.StateEstablished {
+		sf.onSYNTimeout(now)
+		return
+	}
+	if c.mode != modeMultipath {
+		return
+	}
+	if sf.tc.Timeouts() > c.cfg.SubflowRetries && c.alternative(sf) {
+		sf.tc.Abort(now)
+		return
+	}
+	sf.becomeStale(now)
+}
+
+// becomeStale stops giving the subflow new data until it makes progress, and
+// offers what it carries to the others.
+func (sf *Subflow) becomeStale(now time.Time) {
+	c := sf.conn
+	if !sf.stale && c.alternative(sf) {
+		sf.stale = true
+		sf.stats.Stalls++
+	}
+	if sf.stale {
+		sf.reinject(now)
+	}
+}
+
+// reinject puts what sf has in flight, and the peer has not confirmed at data
+// level, up for other subflows (RFC 8684 section 3.3.6). sf goes on sending it
+// too, as it has to.
+func (sf *Subflow) reinject(now time.Time) {
+	c := sf.conn
+	if c.mode != modeMultipath || sf.tc == nil {
+		return
+	}
+	sf.tc.Unacked(func(ch *tcp.Chunk, rest seq.Range) {
+		lo := ch.Data + rest.Lo - ch.Lo
+		rg := seq.Range{Lo: max(lo, c.snd.una), Hi: lo + seq.Pos(rest.Len())}
+		c.again.Add(rg)
+	})
+}
+
+// armDataTimer watches for data that TCP delivered and the data level did not
+// acknowledge: a proxy that acknowledged and then lost it, or bytes that were
+// thrown away (RFC 8684 section 3.3.6).
+func (c *Conn) armDataTimer(now time.Time) {
+	if c.mode != modeMultipath || c.snd.una == c.snd.next && c.snd.fin != finSent {
+		c.timer.stop(timerData)
+		return
+	}
+	rto := dataRTO
+	for _, sf := range c.subflows {
+		if sf.established() {
+			rto = max(rto, sf.tc.RTO())
+		}
+	}
+	for range min(c.snd.timeouts, 8) {
+		rto *= 2
+	}
+	c.timer.set(timerData, now, min(rto, dataRTOMax))
+}
+
+const (
+	dataRTO    = 500 * time.Millisecond
+	dataRTOMax = 60 * time.Second
+)
+
+// dataTimeout sends again the head of the stream if no subflow has it in
+// flight any more, and the DATA_FIN.
+func (c *Conn) dataTimeout(now time.Time) {
+	c.snd.timeouts++
+	if c.snd.fin == finSent {
+		c.ackAll()
+	}
+	if c.snd.una < c.snd.next {
+		carried := false
+		for _, sf := range c.subflows {
+			carried = carried || sf.established() && sf.tc.Carries(c.snd.una)
+		}
+		if !carried {
+			c.again.Add(seq.Range{Lo: c.snd.una, Hi: min(c.snd.next, c.snd.una+dataTimeoutBurst)})
+		}
+	}
+	c.armDataTimer(now)
+}
+
+// dataTimeoutBurst is how much is sent again when a Data ACK is overdue.
+const dataTimeoutBurst = 64 << 10
+
+// ackAll sends an acknowledgement on every subflow.
+func (c *Conn) ackAll() {
+	for _, sf := range c.subflows {
+		if sf.established() {
+			sf.tc.AckNow()
+		}
+	}
+}

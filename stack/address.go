@@ -1,0 +1,136 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/braid-mptcp/braid/mptcp"
+)
+
+var (
+	// ErrNoAddress: the stack has no address that fits.
+	ErrNoAddress = errors.New("stack: no such local address")
+	// ErrNoPort: every port towards that remote address is in use.
+	ErrNoPort = errors.New("stack: no free port")
+	// ErrAddressInUse: something listens there, or the 4-tuple is taken.
+	ErrAddressInUse = errors.New("stack: address in use")
+	// ErrBadAddress: not an address a host can have, or have twice.
+	ErrBadAddress = errors.New("stack: bad address")
+)
+
+// Address is an address of the host, and what the path manager does with it.
+type Address struct {
+	Addr  netip.Addr
+	Bits  int   // length of the on-link prefix, 0 if nothing is on link
+	MTU   int   // of the way out, bytes; 0 means 1500
+	ID    uint8 // address ID; 0: chosen
+	Flags mptcp.EndpointFlags
+}
+
+// AddAddress gives the host an address. Connections may open subflows from it,
+// and announce it, as its flags say.
+func (s *Stack) AddAddress(now time.Time, a Address) error {
+	if !a.Addr.IsValid() || a.Addr.IsUnspecified() || a.Addr.IsMulticast() || a.Addr.Is4In6() {
+		return fmt.Errorf("%w: %v", ErrBadAddress, a.Addr)
+	}
+	if _, have := s.address(a.Addr); have {
+		return fmt.Errorf("%w: %v is there already", ErrBadAddress, a.Addr)
+	}
+	if a.MTU == 0 {
+		a.MTU = 1500
+	}
+	if a.ID == 0 {
+		a.ID = s.freeID()
+	}
+	s.addrs = append(s.addrs, a)
+	ep := mptcp.Endpoint{Addr: a.Addr, Bits: a.Bits, ID: a.ID, Flags: a.Flags}
+	s.endpoints = append(s.endpoints, ep)
+	for _, e := range s.entries {
+		e.conn.AddEndpoint(now, ep)
+	}
+	return nil
+}
+
+// RemoveAddress takes an address away: what used it ends, and the peers of
+// connections that go on are told.
+func (s *Stack) RemoveAddress(now time.Time, addr netip.Addr) error {
+	i := slices.IndexFunc(s.addrs, func(a Address) bool { return a.Addr == addr })
+	if i < 0 {
+		return fmt.Errorf("%w: %v", ErrNoAddress, addr)
+	}
+	ep := s.endpoints[i]
+	s.addrs = slices.Delete(s.addrs, i, i+1)
+	s.endpoints = slices.Delete(s.endpoints, i, i+1)
+	for _, e := range slices.Clone(s.entries) {
+		e.conn.RemoveEndpoint(now, ep)
+		e.Wake(e.conn)
+	}
+	return nil
+}
+
+func (s *Stack) address(a netip.Addr) (*Address, bool) {
+	for i := range s.addrs {
+		if s.addrs[i].Addr == a {
+			return &s.addrs[i], true
+		}
+	}
+	return nil, false
+}
+
+// freeID finds an address ID nobody has (RFC 8684 section 3.2: it names one
+// address of the host in a connection).
+func (s *Stack) freeID() uint8 {
+	for id := uint8(1); id != 0; id++ {
+		if !slices.ContainsFunc(s.addrs, func(a Address) bool { return a.ID == id }) {
+			return id
+		}
+	}
+	return 255
+}
+
+// sourceFor chooses the local address for a destination: one on the same link,
+// else the first of the family.
+func (s *Stack) sourceFor(remote netip.Addr) (netip.Addr, bool) {
+	var any netip.Addr
+	for _, a := range s.addrs {
+		if a.Addr.Is4() != remote.Is4() {
+			continue
+		}
+		if p, err := a.Addr.Prefix(a.Bits); err == nil && a.Bits > 0 && p.Contains(remote) {
+			return a.Addr, true
+		}
+		if !any.IsValid() {
+			any = a.Addr
+		}
+	}
+	return any, any.IsValid()
+}
+
+const (
+	firstPort = 32768
+	lastPort  = 60999
+)
+
+// freePort finds a port for connections from addr to remote, prefer if it is
+// free; where the search begins is unpredictable (RFC 6056).
+func (s *Stack) freePort(addr netip.Addr, remote netip.AddrPort, prefer uint16) (uint16, bool) {
+	free := func(port uint16) bool {
+		t := fourTuple{netip.AddrPortFrom(addr, port), remote}
+		_, used := s.bySegment[t]
+		return !used && !s.waits.has(t)
+	}
+	if prefer != 0 && free(prefer) {
+		return prefer, true
+	}
+	const n = lastPort - firstPort + 1
+	start := s.cfg.Rand() % n
+	for i := range uint64(n) {
+		if port := uint16(firstPort + (start+i)%n); free(port) {
+			return port, true
+		}
+	}
+	return 0, false
+}
