@@ -55,6 +55,8 @@ func TestNATForgets(t *testing.T) {
 		bt.wait(time.Minute)
 		answer := &wire.Segment{Src: out.Dst, Dst: out.Src, TTL: 64, Seq: 901, Ack: 105, Flags: wire.ACK}
 		bt.through("an answer in time", BA, answer)
+		bt.wait(time.Minute)
+		bt.through("another", BA, answer)
 		bt.wait(time.Minute + 1)
 		if reset {
 			// Its RST comes out at the sender and is looked at below.

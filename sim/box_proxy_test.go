@@ -17,6 +17,7 @@ func (bt *boxTest) openScaled() {
 	reply.Options = wire.Options{Set: wire.HasWindowScale | wire.HasTimestamps, WindowScale: 2, TSVal: 70, TSEcr: 10}
 	reply.Window = 4000
 	bt.send(BA, reply)
+	bt.send(BA, reply) // its window is not scaled this time either
 	bt.send(AB, segment(AB, wire.ACK, 101, 901, ""))
 	bt.take(AB)
 	bt.take(BA)
@@ -65,8 +66,14 @@ func TestEarlyACK(t *testing.T) {
 	if got := bt.take(AB); len(got) != 1 || len(got[0].Payload) != 2001 {
 		t.Errorf("B got %v", got)
 	}
-	if b.Acked != 2 {
-		t.Errorf("counted %d, want 2", b.Acked)
+	update := segment(BA, wire.ACK, 901, 1101, "")
+	update.Window = 6000 >> 2
+	bt.send(BA, update)
+	bt.take(BA)
+	bt.send(AB, segment(AB, wire.ACK, 2101, 901, strings.Repeat("x", 2001)))
+	wantACK("the same data with room for it", 4102, 2999>>2)
+	if b.Acked != 3 {
+		t.Errorf("counted %d, want 3", b.Acked)
 	}
 }
 

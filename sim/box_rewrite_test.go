@@ -54,6 +54,29 @@ func TestRewriteOtherLength(t *testing.T) {
 	}
 }
 
+func TestRewriteLeavesAloneWhatHasPassed(t *testing.T) {
+	bt := newBoxTest(t, &Rewrite{Find: []byte("short"), Put: []byte("much longer")})
+	bt.handshake()
+	bt.through("half", AB, segment(AB, wire.ACK, 101, 901, "sho"))
+	bt.through("the other half", AB, segment(AB, wire.ACK, 104, 901, "rt"))
+	if got := bt.through("both again", AB, segment(AB, wire.ACK, 101, 901, "short, short")); string(got.Payload) != "short, much longer" || got.Seq != 101 {
+		t.Errorf("got %v %q", got, got.Payload)
+	}
+}
+
+func TestRewriteForgetsAnOldConnection(t *testing.T) {
+	bt := newBoxTest(t, &Rewrite{Find: []byte("short"), Put: []byte("much longer")})
+	bt.handshake()
+	bt.through("data", AB, segment(AB, wire.ACK, 101, 901, "a short word"))
+	bt.through("SYN", AB, segment(AB, wire.SYN, 5000, 0, ""))
+	if got := bt.through("data", AB, segment(AB, wire.ACK, 5001, 901, "another connection")); string(got.Payload) != "another connection" {
+		t.Errorf("got %v %q", got, got.Payload)
+	}
+	if got := bt.through("more", AB, segment(AB, wire.ACK, 5019, 901, "!")); got.Seq != 5019 {
+		t.Errorf("later data at %d, want 5019", got.Seq)
+	}
+}
+
 // TestRewriteKeepsAStream sends a stream in random segments, some of them again
 // and cut otherwise, and checks that the receiver gets the changed stream and
 // that its ACKs mean to the sender what they should.

@@ -85,6 +85,7 @@ func TestCoalesceLetsGo(t *testing.T) {
 		kept bool // held in its turn
 	}{
 		"for an ACK":          {segment(AB, wire.ACK, 106, 901, ""), false},
+		"for old data":        {segment(AB, wire.ACK, 105, 901, "next"), true},
 		"for a gap":           {segment(AB, wire.ACK, 107, 901, "next"), true},
 		"for too much":        {segment(AB, wire.ACK, 106, 901, strings.Repeat("x", 16)), true},
 		"for another's data":  {&wire.Segment{Src: portA, Dst: portA, TTL: 1, Seq: 106, Flags: wire.ACK, Payload: []byte("x")}, true},
