@@ -14,8 +14,7 @@ const (
 	cubicAlpha = 3 * (1 - cubicBeta) / (1 + cubicBeta) // segments per round trip, as Reno's equal
 )
 
-// cubic is RFC 9438. Slow start is Reno's; the place for HyStart++ (RFC 9406) is
-// window.slowStart's caller.
+// cubic is RFC 9438. Slow start is Reno's, with HyStart++ (RFC 9406).
 type cubic struct {
 	window
 	curve   curve
@@ -60,7 +59,7 @@ func (c *cubic) Acked(now time.Time, a Ack) {
 	if !c.acked(&a) {
 		return // nor does time count (RFC 9438 section 4.2)
 	}
-	rest := c.slowStart(a.Bytes)
+	rest := c.slowStart(&a)
 	if rest == 0 {
 		return
 	}

@@ -23,7 +23,7 @@ func (r *reno) Acked(now time.Time, a Ack) {
 	if !r.acked(&a) {
 		return
 	}
-	if rest := r.slowStart(a.Bytes); rest > 0 {
+	if rest := r.slowStart(&a); rest > 0 {
 		r.avoidCongestion(rest)
 	}
 }

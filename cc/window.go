@@ -11,7 +11,8 @@ type window struct {
 	mss      int
 	cwnd     int
 	ssthresh int
-	flight   int  // in flight when the last acknowledgement arrived
+	flight   int // in flight when the last acknowledgement arrived
+	hystart  hyStart
 	started  bool // something was acknowledged: cwnd is no longer the initial one
 }
 
@@ -69,9 +70,17 @@ func (w *window) acked(a *Ack) bool {
 // acknowledge dozens at once, and would slow us down to a crawl. So every byte
 // counts, but one acknowledgement at most doubles the window: that holds back
 // the one that, after a timeout, uncovers all that had arrived before.
-func (w *window) slowStart(bytes int) (rest int) {
+func (w *window) slowStart(a *Ack) (rest int) {
+	bytes := a.Bytes
 	if w.cwnd >= w.ssthresh {
 		return bytes
+	}
+	if w.ssthresh == math.MaxInt { // the first: later ones know where to stop
+		var over bool
+		if bytes, over = w.hystart.acked(a); over {
+			w.ssthresh = w.cwnd
+			return bytes
+		}
 	}
 	grown := min(bytes, w.cwnd, w.ssthresh-w.cwnd)
 	w.cwnd += grown

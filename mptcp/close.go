@@ -81,8 +81,17 @@ func (c *Conn) maybeSendFin(now time.Time) {
 		return
 	}
 	c.finPlaced()
-	c.ackAll()
+	c.sayFin()
 	c.armDataTimer(now)
+}
+
+// sayFin sends the DATA_FIN on acknowledgements of its own.
+func (c *Conn) sayFin() {
+	for _, sf := range c.subflows {
+		if sf.established() {
+			sf.tc.AckAlone()
+		}
+	}
 }
 
 func (c *Conn) finPlaced() {

@@ -43,6 +43,7 @@ type Conn struct {
 	snd dataSender
 	rcv dataReceiver
 
+	swept seq.Pos // where the send buffer was last swept
 	again seq.Set // data to be sent once more, on another subflow
 	pm    pathManager
 	timer timers
@@ -140,7 +141,7 @@ func Connect(now time.Time, host Host, cfg Config, local, remote netip.AddrPort)
 func Accept(now time.Time, host Host, cfg Config, tcpCfg tcp.Config, syn *wire.Segment) (*Conn, *Subflow) {
 	c := newConn(host, cfg, syn.Dst, syn.Src)
 	tcpCfg.MaxWindow = c.cfg.RecvBuffer
-	sf := c.newSubflow(false)
+	sf := c.newSubflow(true)
 	c.offered(&syn.Options)
 	c.pm.firstSubflow(c)
 	sf.tc = tcp.Accept(now, tcpCfg, sf, syn)
@@ -173,6 +174,10 @@ func (c *Conn) Output(now time.Time, p *tcp.Packet) bool {
 		sf := c.subflows[i]
 		if sf.tc.Output(now, p) {
 			sf.stats.SegmentsSent++
+			if sf.again {
+				sf.again = false
+				sf.tc.AckAlone()
+			}
 			return true
 		}
 	}

@@ -161,16 +161,35 @@ func (sf *Subflow) Acked(now time.Time, ch *tcp.Chunk) {
 }
 
 // release frees what is acknowledged at data level and in flight on no subflow:
-// a subflow has to be able to send again what it sent (section 3.3.6).
+// a subflow has to be able to send again what it sent (section 3.3.6). Only
+// what is not acknowledged at data level counts against the send buffer, or a
+// dead path would block the others.
 func (c *Conn) release() {
 	p := c.snd.una
 	for _, sf := range c.subflows {
 		p = sf.oldest.min(p)
 	}
-	if p > c.out.Una() {
-		c.out.Release(p)
+	if c.out.Ack(c.snd.una) {
 		c.news.writable = true
 	}
+	c.out.Release(p)
+	if c.snd.una-p > sweepAfter && c.snd.una > c.swept+sweepAfter {
+		c.sweep(p)
+	}
+}
+
+// sweepAfter is how many bytes acknowledged at data level may be kept for the
+// sake of a few that a dead subflow still has to send.
+const sweepAfter = 1 << 20
+
+// sweep gives back the memory between the bytes that subflows have in flight.
+func (c *Conn) sweep(from seq.Pos) {
+	c.swept = c.snd.una
+	var held seq.Set
+	for _, sf := range c.subflows {
+		sf.tc.InFlightChunks(func(ch *tcp.Chunk) { held.Add(seq.Range{Lo: ch.Data, Hi: ch.Data + seq.Pos(ch.Len())}) })
+	}
+	held.Missing(seq.Range{Lo: from, Hi: c.snd.una}, c.out.Punch)
 }
 
 // receivedDataAck moves the data level's left and right edge (RFC 8684
@@ -206,18 +225,26 @@ func (c *Conn) receivedDataAck(now time.Time, sf *Subflow, seg *wire.Segment) {
 	c.release()
 }
 
-// growSend lets the application fill two windows' worth ahead, so that no
-// subflow runs dry.
+// growSend makes room for what all paths together carry in the time the
+// slowest takes to repair a loss: a few of its round trips. Less would stop the
+// others meanwhile (RFC 8684 section 3.3.4 says it of the receiver).
 func (c *Conn) growSend() {
-	sum := 0
+	var rate float64 // bytes per second
+	var slowest time.Duration
 	for _, sf := range c.subflows {
-		sum += sf.tc.Window()
+		if srtt := sf.tc.SRTT(); srtt > 0 {
+			rate += float64(sf.tc.Window()) / srtt.Seconds()
+			slowest = max(slowest, srtt)
+		}
 	}
-	if want := min(2*sum, c.cfg.SendBuffer); want > c.out.Limit() {
+	want := min(int(repairRTTs*rate*slowest.Seconds()), c.cfg.SendBuffer)
+	if want > c.out.Limit() {
 		c.out.SetLimit(want)
 		c.news.writable = true
 	}
 }
+
+const repairRTTs = 4
 
 // insert puts received bytes in their place in the stream.
 func (c *Conn) insert(now time.Time, pos seq.Pos, b []byte) {

@@ -140,9 +140,10 @@ func (sf *Subflow) optionsThird(seg *wire.Segment, ch *tcp.Chunk) bool {
 	}
 	if ch == nil && c.snd.fin == finSent {
 		// A DATA_FIN before anything came back: the two take turns.
-		if c.thirdNext = !c.thirdNext; c.thirdNext {
+		if c.thirdNext = !c.thirdNext; !c.thirdNext {
 			return false
 		}
+		sf.again = true
 	}
 	cp := wire.Capable{
 		Version: wire.V1, Flags: c.capableFlags(), Keys: 2,

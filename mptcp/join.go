@@ -128,7 +128,7 @@ func (sf *Subflow) receivedJoinThird(now time.Time, seg *wire.Segment) bool {
 // sendJoinAck sends the third ACK, again and again until something answers it.
 func (sf *Subflow) sendJoinAck(now time.Time) {
 	sf.joinAcks++
-	sf.tc.AckNow()
+	sf.tc.AckAlone()
 	c := sf.conn
 	wait := sf.tc.RTO() << (sf.joinAcks - 1)
 	if at := now.Add(wait); !c.timer.running(timerJoinAck) || at.Before(c.timer[timerJoinAck]) {

@@ -318,7 +318,7 @@ func (sf *Subflow) checksumFailed(now time.Time, m *mapping) {
 	if c.mayFallBack(sf) && c.in.Next() >= m.data && c.in.Ahead() == 0 {
 		c.mpFail = fail
 		c.enterPlain(now, sf, ChecksumFailed, m.data-m.ssn.Lo)
-		sf.tc.AckNow()
+		sf.tc.AckAlone()
 		return
 	}
 	sf.fail = fail
@@ -333,6 +333,6 @@ func (c *Conn) receivedFail(now time.Time, sf *Subflow, f wire.Fail) bool {
 	}
 	c.mpFail = failSignal{pending: true, dsn: f.DSN}
 	c.enterPlain(now, sf, PeerFailed, c.in.Next()-sf.tc.RcvNxt())
-	sf.tc.AckNow()
+	sf.tc.AckAlone()
 	return true
 }

@@ -331,7 +331,7 @@ func (p *pathManager) sendSignals(now time.Time, c *Conn) {
 		p.signalsSince, p.signalsSent = now, 0
 	}
 	if p.signalsSent < maxSignalsPerRTT {
-		p.signals[0].sf.tc.AckNow()
+		p.signals[0].sf.tc.AckAlone()
 	}
 	c.timer.set(timerSignal, now, wait)
 }

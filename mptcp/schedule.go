@@ -147,7 +147,7 @@ const (
 func (c *Conn) dataTimeout(now time.Time) {
 	c.snd.timeouts++
 	if c.snd.fin == finSent {
-		c.ackAll()
+		c.sayFin()
 	}
 	if c.snd.una < c.snd.next {
 		carried := false

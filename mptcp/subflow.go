@@ -34,6 +34,7 @@ type Subflow struct {
 	stats                 SubflowStats
 	penalised             time.Time // when its window was last cut for blocking others
 	removing              time.Time // when the peer removed its address, until it is heard again
+	again                 bool      // one more acknowledgement is to follow the one being built
 	fail                  failSignal
 }
 

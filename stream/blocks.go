@@ -89,6 +89,16 @@ func (b *blocks) free(p seq.Pos) {
 	b.first += seq.Pos(n) * blockSize
 }
 
+// punch gives back the blocks that lie wholly inside rg.
+func (b *blocks) punch(rg seq.Range) {
+	lo := int((max(rg.Lo, b.first) - b.first + blockSize - 1) / blockSize)
+	hi := min(int((rg.Hi-b.first)/blockSize), len(b.list))
+	for i := lo; i < hi; i++ {
+		b.pool.put(b.list[i])
+		b.list[i] = nil
+	}
+}
+
 // release gives back everything.
 func (b *blocks) release() {
 	for _, blk := range b.list {

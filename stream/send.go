@@ -6,23 +6,21 @@ import "github.com/braid-mptcp/braid/seq"
 // again. The first byte written has position 1.
 type Send struct {
 	blocks blocks
-	una    seq.Pos // first byte kept
+	kept   seq.Pos // first byte kept
+	una    seq.Pos // first byte that counts against the limit
 	end    seq.Pos // one past the last byte written
 	limit  int
 }
 
 // NewSend makes a buffer that takes up to limit bytes.
 func NewSend(pool *Pool, limit int) Send {
-	return Send{blocks: blocks{pool: pool}, una: 1, end: 1, limit: limit}
+	return Send{blocks: blocks{pool: pool}, kept: 1, una: 1, end: 1, limit: limit}
 }
 
 // End is one past the last byte written.
 func (s *Send) End() seq.Pos { return s.end }
 
-// Una is the first byte still kept.
-func (s *Send) Una() seq.Pos { return s.una }
-
-// Len is how many bytes are kept.
+// Len is how many bytes count against the limit.
 func (s *Send) Len() int { return int(s.end - s.una) }
 
 // Free is how many bytes Write would take now.
@@ -44,24 +42,46 @@ func (s *Send) Write(b []byte) int {
 
 // Copy fills dst with the bytes from position p on. They must be kept still.
 func (s *Send) Copy(dst []byte, p seq.Pos) {
-	if p < s.una || p+seq.Pos(len(dst)) > s.end {
+	if p < s.kept || p+seq.Pos(len(dst)) > s.end {
 		panic("BUG: stream: bytes wanted that are not in the send buffer")
 	}
 	s.blocks.read(p, dst)
 }
 
-// Release says that no byte below p will be wanted again.
-func (s *Send) Release(p seq.Pos) {
+// Ack says that bytes below p count no longer against the limit. They are kept
+// until released. It reports whether that made room.
+func (s *Send) Ack(p seq.Pos) bool {
 	if p = min(p, s.end); p <= s.una {
-		return
+		return false
 	}
 	s.una = p
-	if s.una == s.end {
-		s.blocks.release() // an idle connection holds no memory
-		return
-	}
-	s.blocks.free(p)
+	return true
 }
 
+// Release says that no byte below p will be wanted again. It reports whether
+// that made room.
+func (s *Send) Release(p seq.Pos) bool {
+	if p = min(p, s.end); p <= s.kept {
+		return false
+	}
+	s.kept = p
+	if p == s.end {
+		s.blocks.release() // an idle connection holds no memory
+	} else {
+		s.blocks.free(p)
+	}
+	return s.Ack(p)
+}
+
+// Kept is the first byte still kept.
+func (s *Send) Kept() seq.Pos { return s.kept }
+
+// Punch gives back the memory of rg, of which no byte will be wanted again,
+// though bytes before it will.
+func (s *Send) Punch(rg seq.Range) { s.blocks.punch(rg) }
+
 // Clear drops everything.
-func (s *Send) Clear() { s.una = s.end; s.blocks.release() }
+func (s *Send) Clear() {
+	s.una, s.kept = s.end, s.end
+	s.blocks.release()
+}

@@ -178,8 +178,13 @@ func (c *Conn) ScaledWindow(seg *wire.Segment) int {
 	return int(seg.Window) << c.snd.scale
 }
 
-// AckNow asks for an acknowledgement to be sent at once.
+// AckNow asks for an acknowledgement to be sent at once, with data if there is
+// some.
 func (c *Conn) AckNow() { c.ack.now = true }
+
+// AckAlone asks for one without data, ahead of everything else: it carries
+// options that do not go with data.
+func (c *Conn) AckAlone() { c.ack.alone = true }
 
 // Unacked calls f for the bytes of each chunk the peer has neither
 // acknowledged nor selectively acknowledged, in the order they were sent.
@@ -187,6 +192,16 @@ func (c *Conn) Unacked(f func(ch *Chunk, rest seq.Range)) {
 	for i := range c.sent.live() {
 		if r := &c.sent.live()[i]; !r.fin && !r.sacked {
 			f(&r.chunk, seq.Range{Lo: r.lo, Hi: r.hi})
+		}
+	}
+}
+
+// InFlightChunks calls f for each chunk of which any byte may have to be sent
+// again, perhaps several times.
+func (c *Conn) InFlightChunks(f func(ch *Chunk)) {
+	for i := range c.sent.live() {
+		if r := &c.sent.live()[i]; !r.fin {
+			f(&r.chunk)
 		}
 	}
 }

@@ -32,22 +32,31 @@ func (c *Conn) Output(now time.Time, p *Packet) bool {
 	case StateSynSent, StateSynReceived:
 		return c.outputSYN(now, p)
 	}
+	if c.ack.alone {
+		c.ack.alone = false
+		c.outputAck(now, p)
+		return true
+	}
 	if c.outputLost(now, p) || c.outputNew(now, p) || c.outputFIN(now, p) || c.outputProbe(now, p) {
 		return true
 	}
 	if c.ack.now {
-		c.begin(now, p, wire.ACK, c.snd.nxt)
-		c.emit(now, p, nil, 0, 0)
+		c.outputAck(now, p)
 		return true
 	}
 	c.maybePersist(now)
 	return false
 }
 
+func (c *Conn) outputAck(now time.Time, p *Packet) {
+	c.begin(now, p, wire.ACK, c.snd.nxt)
+	c.emit(now, p, nil, 0, 0)
+}
+
 // Wants reports whether the next Output would have something to say besides
 // new data: an acknowledgement, a retransmission, a reset.
 func (c *Conn) Wants() bool {
-	return c.rst.pending || c.synPending || c.state != StateClosed && (c.ack.now || c.alive.send || c.sent.lost > 0)
+	return c.rst.pending || c.synPending || c.state != StateClosed && (c.ack.now || c.ack.alone || c.alive.send || c.sent.lost > 0)
 }
 
 func (c *Conn) outputReset(now time.Time, p *Packet) {

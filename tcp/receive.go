@@ -19,6 +19,7 @@ const (
 // acker decides when to acknowledge.
 type acker struct {
 	now      bool    // at once
+	alone    bool    // at once, and without data
 	unacked  int     // bytes received in order since the last acknowledgement
 	count    int     // acknowledgements sent for data
 	lastSent seq.Pos // RCV.NXT in the last acknowledgement (Last.ACK.sent of RFC 7323)
