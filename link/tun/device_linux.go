@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -28,30 +27,13 @@ type Device struct {
 	tx   writer
 }
 
-// transfer is the working space of one direction: a header, and the pair of
-// buffers which the kernel fills, or empties, in one call.
+// transfer is one direction's call under way.
 type transfer struct {
 	header vnet.Header
-	iov    [2]unix.Iovec
-	pkts   []link.Packet // of the call under way
-	n      int           // how many of them are done
-	errno  unix.Errno    // what ended the call early
-}
-
-// call passes the header and data to readv or writev.
-func (t *transfer) call(trap, fd uintptr, data []byte) (int, unix.Errno) {
-	t.iov[0].Base = &t.header[0]
-	t.iov[0].SetLen(len(t.header))
-	t.iov[1].Base = unsafe.SliceData(data)
-	t.iov[1].SetLen(len(data))
-	for {
-		n, _, errno := unix.Syscall(trap, fd, uintptr(unsafe.Pointer(&t.iov)), uintptr(len(t.iov)))
-		if errno == unix.EINTR {
-			continue
-		}
-		t.iov[1].Base = nil // the buffer is the caller's again
-		return int(n), errno
-	}
+	vec    *vnet.Vec // whose head is header
+	pkts   []link.Packet
+	n      int        // how many of them are done
+	errno  unix.Errno // what ended the call early
 }
 
 // newDevice takes fd over. It must be attached to an interface, or the poller
@@ -64,7 +46,9 @@ func newDevice(fd int, name string) (*Device, error) {
 		return nil, fmt.Errorf("tun: %w", err)
 	}
 	d.raw = raw
+	d.rx.vec = vnet.NewVec(d.rx.header[:])
 	d.rx.step = d.rx.readAll
+	d.tx.vec = vnet.NewVec(d.tx.header[:])
 	d.tx.mtu = &d.mtu
 	d.tx.step = d.tx.writeAll
 	return d, nil
@@ -119,7 +103,7 @@ func (r *reader) readAll(fd uintptr) bool {
 	for r.n < len(r.pkts) {
 		p := &r.pkts[r.n]
 		buf := p.Data[:cap(p.Data)]
-		n, errno := r.call(unix.SYS_READV, fd, buf)
+		n, errno := r.vec.Read(fd, buf)
 		if errno == unix.EAGAIN {
 			return r.n > 0
 		}
@@ -127,7 +111,7 @@ func (r *reader) readAll(fd uintptr) bool {
 			r.errno = errno
 			return true
 		}
-		p.Data = buf[:max(n-vnet.Size, 0)]
+		p.Data = buf[:n]
 		r.header.Decode(p)
 		r.n++
 	}
@@ -172,8 +156,7 @@ func (w *writer) writeAll(fd uintptr) bool {
 		if w.bad = w.header.Encode(p, 0, *w.mtu); w.bad != nil {
 			return true
 		}
-		_, errno := w.call(unix.SYS_WRITEV, fd, p.Data)
-		switch errno {
+		switch errno := w.vec.Write(fd, p.Data); errno {
 		case 0, unix.EIO, unix.ENOMEM, unix.ENOBUFS, unix.EAGAIN: // EIO: the interface is down
 			w.n++
 		default:
