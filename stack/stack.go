@@ -62,15 +62,21 @@ type subflow struct {
 
 // Stats counts what a Stack did.
 type Stats struct {
-	PacketsIn, PacketsOut  uint64
-	BadPackets             uint64 // not IP or TCP, wrong checksum, not for us
-	ResetsSent             uint64 // to segments that belong to nobody
-	SYNsDropped            uint64 // a listener's backlog was full
-	JoinsUnknown           uint64 // MP_JOIN with a token nobody has
-	JoinsRefused           uint64
-	ICMPIgnored            uint64 // quotes no segment in flight
-	Connections, TimeWaits int    // now
-	ConnectionsEver        uint64
+	PacketsIn, PacketsOut uint64
+	BadPackets            uint64 // not IP or TCP, wrong checksum, not for us
+	ResetsSent            uint64 // to segments that belong to nobody
+	SYNsDropped           uint64 // a listener's backlog was full
+	JoinsUnknown          uint64 // MP_JOIN with a token nobody has
+	JoinsRefused          uint64
+	ICMPIgnored           uint64 // quotes no segment in flight
+	ConnectionsEver       uint64
+
+	// What there is now.
+	Connections, TimeWaits int
+	Subflows               int // 4-tuples that are directed to a connection
+	Tokens                 int // that a join could name
+	Timers                 int // connections that wait for a time to come
+	BufferBytes            int // memory of stream buffers
 }
 
 // New makes a stack without addresses.
@@ -95,6 +101,8 @@ func New(cfg Config) *Stack {
 func (s *Stack) Stats() Stats {
 	st := s.stats
 	st.Connections, st.TimeWaits = len(s.entries), s.waits.len()
+	st.Subflows, st.Tokens, st.Timers = len(s.bySegment), len(s.byToken), len(s.timers.list)
+	st.BufferBytes = s.pool.InUse()
 	return st
 }
 

@@ -14,10 +14,20 @@ const maxFree = 2048
 // Pool keeps blocks for reuse, for all connections of one stack. A nil *Pool
 // works and keeps nothing. Blocks are not cleared: a buffer never gives out
 // bytes that were not put in.
-type Pool struct{ free []*block }
+type Pool struct {
+	free []*block
+	used int // given out and not yet given back
+}
+
+// InUse is the memory in bytes that buffers hold now.
+func (p *Pool) InUse() int { return p.used * blockSize }
 
 func (p *Pool) get() *block {
-	if p == nil || len(p.free) == 0 {
+	if p == nil {
+		return new(block)
+	}
+	p.used++
+	if len(p.free) == 0 {
 		return new(block)
 	}
 	b := p.free[len(p.free)-1]
@@ -26,7 +36,11 @@ func (p *Pool) get() *block {
 }
 
 func (p *Pool) put(b *block) {
-	if p != nil && b != nil && len(p.free) < maxFree {
+	if p == nil || b == nil {
+		return
+	}
+	p.used--
+	if len(p.free) < maxFree {
 		p.free = append(p.free, b)
 	}
 }
