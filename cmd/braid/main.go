@@ -1,0 +1,76 @@
+// Command braid is Multipath TCP for people: it shows what it does (demo) and
+// what it is (version).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line.
+type commands struct {
+	Demo    demoCmd    `cmd:"" help:"Download a file over two emulated lines, one of which is cut. Needs no privilege."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// console is where a command talks to.
+type console struct {
+	out, err io.Writer
+	terminal bool // out is one
+}
+
+// Exit codes, beside 0.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // as shells report a death by SIGINT
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], console{os.Stdout, os.Stderr, isTerminal(os.Stdout)})
+	stop()
+	os.Exit(code)
+}
+
+// run is main with everything it touches passed in.
+func run(ctx context.Context, args []string, con console) int {
+	var cmds commands
+	exited := -1
+	parser, err := kong.New(&cmds,
+		kong.Name("braid"),
+		kong.Description("Multipath TCP: one connection over several paths at once."),
+		kong.Writers(con.out, con.err),
+		kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(con),
+	)
+	if err != nil {
+		panic(fmt.Sprintf("BUG: the command line does not build: %v", err))
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(con.err, "braid: %v\nbraid --help says more\n", err)
+		return exitUsage
+	}
+	err = parsed.Run()
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(con.err, "braid: interrupted")
+		return exitInterrupted
+	}
+	fmt.Fprintf(con.err, "braid: %v\n", err)
+	return exitFailed
+}
