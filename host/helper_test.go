@@ -27,7 +27,7 @@ func clientIP(path int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(
 func serverIP(path int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(path + 1), 2}) }
 
 // connect makes the hosts with so many paths between them.
-func (h *twoHosts) connect(t *testing.T, paths int) {
+func (h *twoHosts) connect(t testing.TB, paths int) {
 	t.Helper()
 	seeded := func(seed uint64) func() uint64 { return rand.New(rand.NewPCG(seed, 7)).Uint64 }
 	h.clientCfg.Stack.Rand, h.serverCfg.Stack.Rand = seeded(1), seeded(2)
@@ -51,7 +51,7 @@ func (h *twoHosts) connect(t *testing.T, paths int) {
 	}
 }
 
-func (h *twoHosts) close(t *testing.T) {
+func (h *twoHosts) close(t testing.TB) {
 	t.Helper()
 	for _, host := range []*Host{h.client, h.server} {
 		if err := host.Close(); err != nil {
@@ -70,7 +70,7 @@ func newHosts(t *testing.T, paths int) *twoHosts {
 }
 
 // listen listens on port 80 of the server.
-func (h *twoHosts) listen(t *testing.T) *Listener {
+func (h *twoHosts) listen(t testing.TB) *Listener {
 	t.Helper()
 	l, err := h.server.Listen("tcp", ":80")
 	if err != nil {
@@ -80,7 +80,7 @@ func (h *twoHosts) listen(t *testing.T) *Listener {
 }
 
 // pipe gives both ends of a connection.
-func (h *twoHosts) pipe(t *testing.T) (client, server *Conn) {
+func (h *twoHosts) pipe(t testing.TB) (client, server *Conn) {
 	t.Helper()
 	l := h.listen(t)
 	defer l.Close()
