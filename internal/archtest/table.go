@@ -74,6 +74,8 @@ var Packages = []Package{
 		"puts everything together to measure it"},
 	{"lab/demo", "the download of braid demo, without the terminal", anything,
 		"a measurement like the others of lab, with two hosts and net/http on top"},
+	{"interop", "tests of Braid over TUN against the kernel's Multipath TCP", anything,
+		"both stacks and the namespaces between them meet in its tests"},
 	{"cmd/braid", "the command line: wiring and nothing else", anything,
 		"the program"},
 	{"internal/archtest", "this table and its test", nil,

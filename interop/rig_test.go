@@ -1,0 +1,341 @@
+//go:build linux
+
+package interop_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/braid-mptcp/braid/host"
+	"github.com/braid-mptcp/braid/internal/netns"
+	"github.com/braid-mptcp/braid/kernel"
+	"github.com/braid-mptcp/braid/link"
+	"github.com/braid-mptcp/braid/link/pcap"
+	"github.com/braid-mptcp/braid/link/tun"
+	"github.com/braid-mptcp/braid/mptcp"
+	"github.com/braid-mptcp/braid/stack"
+)
+
+// port is where servers listen.
+const port = 5001
+
+// pcapEnv names a directory; when it is set, every rig leaves a capture of its
+// TUN interface there.
+const pcapEnv = "BRAID_INTEROP_PCAP"
+
+// rig is two hosts joined by cables, path 1 to path n. At the peer the kernel's
+// stack speaks; at the user Braid's does, behind a TUN interface, with one
+// address for each path. The user's kernel forwards between the two: what comes
+// from Braid's n-th address leaves by path n, and the peer reaches that address
+// by path n.
+type rig struct {
+	t          testing.TB
+	peer, user *netns.NS
+	paths      []path
+	pm         *kernel.PathManager // of the peer
+	host       *host.Host
+	dev        link.Device
+	seen       observed
+}
+
+// path is one cable.
+type path struct{ peer, user *netns.End }
+
+// setup says how a rig differs from the plain one.
+type setup struct {
+	paths int // 0: 1
+	// conn configures Braid's connections.
+	conn mptcp.Config
+	// addrs are Braid's addresses; nil: the IPv4 and IPv6 address of every
+	// path, with no flags.
+	addrs []stack.Address
+	// endpoints are the peer's, in the words of ip-mptcp(8).
+	endpoints []string
+	// sysctls are settings of the peer.
+	sysctls map[string]string
+}
+
+// peer4, peer6 are the peer's addresses on path n, ours4 and ours6 Braid's.
+func peer4(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 1, byte(n), 2}) }
+func peer6(n int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("fd01:%d::2", n)) }
+func ours4(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, 0, byte(n)}) }
+func ours6(n int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("fd09::%d", n)) }
+
+func newRig(t testing.TB, s setup) *rig {
+	t.Helper()
+	s.paths = max(s.paths, 1)
+	r := &rig{t: t, peer: netns.New(t, "peer"), user: netns.New(t, "user")}
+	var err error
+	r.peer.Do(func() { err = kernel.Supported() })
+	if err != nil {
+		t.Skip(err)
+	}
+	for name, value := range s.sysctls {
+		r.peer.SetSysctl(name, value)
+	}
+	r.user.SetForwarding()
+	r.openTUN()
+	for n := 1; n <= s.paths; n++ {
+		r.addPath(n)
+	}
+	r.setPeer(s.endpoints)
+	r.startHost(s)
+	return r
+}
+
+// addPath lays the cable of path n and the routes over it.
+func (r *rig) addPath(n int) {
+	r.t.Helper()
+	name := fmt.Sprintf("path%d", n)
+	var p path
+	p.user, p.peer = netns.Connect(r.user, r.peer, netns.Cable{A: name, B: name, Addrs: []string{
+		fmt.Sprintf("10.1.%d.1/24", n), fmt.Sprintf("10.1.%d.2/24", n),
+		fmt.Sprintf("fd01:%d::1/64", n), fmt.Sprintf("fd01:%d::2/64", n),
+	}})
+	r.paths = append(r.paths, p)
+	for _, family := range []struct{ user, peer, ours netip.Addr }{
+		{p.user.Addrs[0], peer4(n), ours4(n)},
+		{p.user.Addrs[1], peer6(n), ours6(n)},
+	} {
+		ours := netip.PrefixFrom(family.ours, family.ours.BitLen()).String()
+		r.peer.AddRoute(netns.Route{Dst: ours, Via: family.user.String(), Dev: p.peer})
+		r.user.AddRoute(netns.Route{Dst: "default", Via: family.peer.String(), Dev: p.user, Table: 100 + n})
+		r.user.AddSourceRule(family.ours.String(), 100+n)
+		// What the peer sends from its address on path n takes path n too.
+		r.peer.AddRoute(netns.Route{Dst: "default", Via: family.user.String(), Dev: p.peer, Table: 100 + n})
+		r.peer.AddSourceRule(family.peer.String(), 100+n)
+	}
+	// Kernel MPTCP over veth reorders without.
+	p.user.SetRPS(3)
+	p.peer.SetRPS(3)
+}
+
+// openTUN makes the interface behind which Braid's addresses are.
+func (r *rig) openTUN() {
+	r.t.Helper()
+	var dev *tun.Device
+	var err error
+	r.user.Do(func() { dev, err = tun.Open(tun.Config{}) })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	end := &netns.End{NS: r.user, Name: dev.Name(), Index: dev.Index()}
+	end.SetUp(true)
+	end.SetRPS(3)
+	r.user.AddRoute(netns.Route{Dst: "10.9.0.0/24", Dev: end})
+	r.user.AddRoute(netns.Route{Dst: "fd09::/64", Dev: end})
+	r.dev = r.captured(dev)
+}
+
+// captured lets the device be recorded where that is wanted.
+func (r *rig) captured(dev link.Device) link.Device {
+	r.t.Helper()
+	dir := os.Getenv(pcapEnv)
+	if dir == "" {
+		return dev
+	}
+	name := strings.NewReplacer("/", "_", " ", "_").Replace(r.t.Name()) + ".pcapng"
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	w := pcap.NewWriter(f)
+	in, err := w.Interface("tun")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		w.Close()
+		f.Close()
+	})
+	return pcap.Tap(dev, in)
+}
+
+// setPeer gives the peer's path manager its endpoints.
+func (r *rig) setPeer(endpoints []string) {
+	r.t.Helper()
+	if r.peer.Sysctl("net.mptcp.enabled") == "0" {
+		return
+	}
+	var err error
+	r.peer.Do(func() { r.pm, err = kernel.OpenPathManager() })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { r.pm.Close() })
+	if err := r.pm.SetLimits(kernel.Limits{AddAddrAccepted: 8, Subflows: 8}); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, words := range endpoints {
+		r.addEndpoint(words)
+	}
+}
+
+func (r *rig) addEndpoint(words string) {
+	r.t.Helper()
+	e, err := kernel.ParseEndpoint(words)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.pm.Add(e); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) deleteEndpoint(a netip.Addr) {
+	r.t.Helper()
+	if err := r.pm.Delete(kernel.Endpoint{Addr: a}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// startHost starts Braid.
+func (r *rig) startHost(s setup) {
+	r.t.Helper()
+	if s.addrs == nil {
+		for n := 1; n <= s.paths; n++ {
+			s.addrs = append(s.addrs, stack.Address{Addr: ours4(n)}, stack.Address{Addr: ours6(n)})
+		}
+	}
+	r.host = host.New(host.Config{
+		Stack:   stack.Config{Conn: s.conn, MaxPacket: host.MaxPacket, ChecksumOffload: true},
+		Observe: r.seen.observe,
+		DeviceFailed: func(_ link.Device, err error) {
+			r.t.Errorf("the TUN interface failed: %v", err)
+		},
+	})
+	if err := r.host.AddDevice(r.dev, s.addrs...); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { r.host.Close() })
+}
+
+// wait is how long anything in a test may take that should take no time.
+const wait = 10 * time.Second
+
+// dialBraid connects from Braid to the peer's address. The listener is the
+// kernel's, on the wildcard address.
+func (r *rig) dialBraid(remote netip.Addr) (ours *host.Conn, theirs *kernel.Conn) {
+	r.t.Helper()
+	ln := r.listenKernel()
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	ours, err := r.host.DialAddrPort(ctx, netip.AddrPort{}, netip.AddrPortFrom(remote, port), nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { ours.Close() })
+	ln.SetDeadline(time.Now().Add(wait))
+	c, err := ln.Accept()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	return ours, c.(*kernel.Conn)
+}
+
+// listenKernel listens at the peer, which also lets it take joins.
+func (r *rig) listenKernel() *kernel.Listener {
+	r.t.Helper()
+	var ln *kernel.Listener
+	var err error
+	r.peer.Do(func() {
+		if r.peer.Sysctl("net.mptcp.enabled") == "0" {
+			var plain net.Listener
+			if plain, err = net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+				ln = &kernel.Listener{TCPListener: plain.(*net.TCPListener)}
+			}
+			return
+		}
+		ln, err = kernel.Listen(context.Background(), "tcp", fmt.Sprintf(":%d", port))
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { ln.Close() })
+	return ln
+}
+
+// dialKernel connects from the peer to Braid's address. A valid from is the
+// peer's address to connect from.
+func (r *rig) dialKernel(from, remote netip.Addr) (ours *host.Conn, theirs *kernel.Conn) {
+	r.t.Helper()
+	ln, err := r.host.ListenAddrPort(netip.AddrPortFrom(netip.Addr{}, port))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { ln.Close() })
+	var d kernel.Dialer
+	d.Timeout = wait
+	if from.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
+	}
+	r.peer.Do(func() {
+		if r.peer.Sysctl("net.mptcp.enabled") == "0" {
+			d.SetMultipathTCP(false)
+			var c net.Conn
+			if c, err = d.Dialer.Dial("tcp", netip.AddrPortFrom(remote, port).String()); err == nil {
+				theirs = kernel.Wrap(c.(*net.TCPConn))
+			}
+			return
+		}
+		theirs, err = d.DialContext(context.Background(), "tcp", netip.AddrPortFrom(remote, port).String())
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { theirs.Close() })
+	ln.SetDeadline(time.Now().Add(wait))
+	ours, err = ln.AcceptConn()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { ours.Close() })
+	return ours, theirs
+}
+
+// observed keeps what Braid's stack reported.
+type observed struct {
+	mu     sync.Mutex
+	events []stack.Event
+}
+
+func (o *observed) observe(_ time.Time, e stack.Event) {
+	switch e.Kind {
+	case stack.Readable, stack.Writable, stack.Acceptable:
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.events = append(o.events, e)
+}
+
+// count is how many events of the kind came.
+func (o *observed) count(kind stack.EventKind) (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, e := range o.events {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// eventually waits until ok, and ends the test if that takes too long.
+func (r *rig) eventually(what string, ok func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(wait); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("never happened: %s", what)
+		}
+	}
+}

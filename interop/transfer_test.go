@@ -1,0 +1,110 @@
+//go:build linux
+
+package interop_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"time"
+)
+
+// halfCloser is a connection whose directions end one by one.
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// stream is bytes that tell every misplaced piece, and their sum.
+type stream struct {
+	rnd  *rand.ChaCha8
+	left int
+	sum  hash.Hash
+}
+
+func newStream(seed byte, n int) *stream {
+	return &stream{rand.NewChaCha8([32]byte{seed}), n, sha256.New()}
+}
+
+func (s *stream) Read(b []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(b), s.left)
+	s.rnd.Read(b[:n])
+	s.sum.Write(b[:n])
+	s.left -= n
+	return n, nil
+}
+
+// flow sends n bytes from one end to the other and ends the direction. The
+// result comes when the receiver has read to the end: nil if that gave the
+// bytes that were sent.
+func flow(from, to halfCloser, n int) <-chan error {
+	s := newStream(byte(n), n)
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.CopyBuffer(struct{ io.Writer }{from}, struct{ io.Reader }{s}, make([]byte, 256<<10))
+		if err == nil {
+			err = from.CloseWrite()
+		}
+		sent <- err
+	}()
+	done := make(chan error, 1)
+	go func() {
+		sum := sha256.New()
+		got, err := io.CopyBuffer(sum, struct{ io.Reader }{to}, make([]byte, 256<<10))
+		if err != nil {
+			done <- fmt.Errorf("receiver, after %d of %d bytes: %w", got, n, err)
+			return
+		}
+		if err := <-sent; err != nil {
+			done <- fmt.Errorf("sender: %w", err)
+			return
+		}
+		if !bytes.Equal(sum.Sum(nil), s.sum.Sum(nil)) {
+			done <- fmt.Errorf("received %d bytes that are not the %d sent", got, n)
+			return
+		}
+		done <- nil
+	}()
+	return done
+}
+
+// exchange sends n bytes each way at the same time, ends both directions and
+// closes both ends.
+func exchange(t testing.TB, a, b halfCloser, n int) {
+	t.Helper()
+	deadline := time.Now().Add(wait)
+	a.SetDeadline(deadline)
+	b.SetDeadline(deadline)
+	there, back := flow(a, b, n), flow(b, a, n+1)
+	if err := errors.Join(<-there, <-back); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.Close(), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ping sends one byte each way, after which both ends know that the other is
+// Multipath TCP (RFC 8684 section 3.1).
+func ping(t testing.TB, a, b net.Conn) {
+	t.Helper()
+	for _, c := range [][2]net.Conn{{a, b}, {b, a}} {
+		if _, err := c[0].Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		c[1].SetReadDeadline(time.Now().Add(wait))
+		if _, err := io.ReadFull(c[1], make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		c[1].SetReadDeadline(time.Time{})
+	}
+}
