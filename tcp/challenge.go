@@ -6,25 +6,34 @@ import (
 	"github.com/braid-mptcp/braid/wire"
 )
 
-// challengeLimit keeps challenge acknowledgements to a rate that neither an
-// attacker nor two confused peers can abuse (RFC 5961 section 7).
-type challengeLimit struct {
+// ackLimit keeps acknowledgements that nothing but a strange segment calls for
+// to a rate that neither an attacker nor two confused peers can abuse (RFC
+// 5961 section 7).
+type ackLimit struct {
 	since time.Time
 	sent  int
 }
 
 const (
-	challengeEvery = 500 * time.Millisecond
-	challengeMax   = 5
+	ackLimitEvery = 500 * time.Millisecond
+	ackLimitMax   = 5
 )
+
+func (l *ackLimit) allow(now time.Time) bool {
+	if now.Sub(l.since) >= ackLimitEvery {
+		*l = ackLimit{since: now}
+	}
+	if l.sent == ackLimitMax {
+		return false
+	}
+	l.sent++
+	return true
+}
 
 // challenge answers a segment that is not acceptable with an acknowledgement
 // that lets an honest peer find its place (RFC 5961 sections 3.2, 4.2, 5.2).
 func (c *Conn) challenge(now time.Time) {
-	if now.Sub(c.limit.since) >= challengeEvery {
-		c.limit = challengeLimit{since: now}
-	}
-	if c.limit.sent++; c.limit.sent <= challengeMax {
+	if c.strange.allow(now) {
 		c.stats.ChallengeACKs++
 		c.ack.now = true
 	}

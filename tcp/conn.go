@@ -30,9 +30,10 @@ type Conn struct {
 	mtu   pathMTU
 	timer timers
 	rst   resetOut
-	limit challengeLimit
 	alive keepAlive
 	stats Stats
+
+	strange, nearby ackLimit
 
 	synPending bool // a SYN or SYN/ACK is to be sent (again)
 	orphan     bool // closed both ways by the owner: data can go nowhere
@@ -51,6 +52,8 @@ type sender struct {
 	finPos    seq.Pos
 	cwndLimit seq.Pos // nxt when the congestion window last held data back
 	lastSend  time.Time
+	syns      int // SYNs sent, with retransmissions
+	size      int // what the congestion controller knows a full segment to be
 }
 
 type finState uint8
@@ -79,7 +82,8 @@ func Connect(now time.Time, cfg Config, upper Upper) *Conn {
 	c.snd.nxt = 1
 	c.synPending = true
 	c.rcv.scale = c.offeredScale()
-	c.timer.set(timerRexmit, now, c.rtt.rto)
+	c.loss.progress = now
+	c.timer.set(timerRexmit, now, c.rexmitDelay(now))
 	return c
 }
 
@@ -92,7 +96,8 @@ func Accept(now time.Time, cfg Config, upper Upper, syn *wire.Segment) *Conn {
 	c.synPending = true
 	c.rcv.scale = c.offeredScale()
 	c.takeSYN(now, syn)
-	c.timer.set(timerRexmit, now, c.rtt.rto)
+	c.loss.progress = now
+	c.timer.set(timerRexmit, now, c.rexmitDelay(now))
 	return c
 }
 
@@ -102,8 +107,9 @@ func newConn(cfg Config, upper Upper) *Conn {
 	c.snd.iss = cfg.ISN
 	c.mtu.init(&cfg)
 	c.rtt.init()
+	c.snd.size = c.SegmentSize()
 	var err error
-	if c.cc, err = cc.New(cfg.CongestionControl, c.SegmentSize()); err != nil {
+	if c.cc, err = cc.New(cfg.CongestionControl, c.snd.size); err != nil {
 		panic("BUG: tcp: " + err.Error()) // names are checked where they come in
 	}
 	return c
@@ -170,6 +176,16 @@ func (c *Conn) SegmentSize() int {
 	return max(n, minSegment)
 }
 
+// fitSegments is SegmentSize, with the congestion controller told of changes:
+// by the handshake, by the path's MTU, by options the Upper no longer sends.
+func (c *Conn) fitSegments() int {
+	if size := c.SegmentSize(); size != c.snd.size {
+		c.snd.size = size
+		c.cc.SetMSS(size)
+	}
+	return c.snd.size
+}
+
 // ScaledWindow is the window a segment of the peer advertises, in bytes.
 func (c *Conn) ScaledWindow(seg *wire.Segment) int {
 	if seg.Flags.Has(wire.SYN) {
@@ -225,6 +241,7 @@ func (c *Conn) finish(now time.Time, err error) {
 	}
 	c.state, c.err = StateClosed, err
 	c.timer = timers{}
+	c.synPending = false
 	c.upper.Notify(now, Closed)
 	c.sent.clear()
 }

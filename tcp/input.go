@@ -19,6 +19,11 @@ func (c *Conn) Input(now time.Time, seg *wire.Segment) {
 		return
 	}
 	pos := seq.Unwrap32(c.rcv.nxt, c.rcv.irs, seg.Seq)
+	if c.pawsReject(now, seg) {
+		c.stats.PAWSRejected++
+		c.challenge(now)
+		return
+	}
 	if !c.checkSequence(now, seg, pos) || !c.checkControl(now, seg, pos) {
 		return
 	}
@@ -47,12 +52,10 @@ func (c *Conn) Input(now time.Time, seg *wire.Segment) {
 	c.handleData(now, seg, pos)
 }
 
-// checkSequence is the first check of section 3.10.7.4, with PAWS before it
-// (RFC 7323 section 5.3).
+// checkSequence is the first check of section 3.10.7.4.
 func (c *Conn) checkSequence(now time.Time, seg *wire.Segment, pos seq.Pos) bool {
-	if c.pawsReject(now, seg) {
-		c.stats.PAWSRejected++
-		c.challenge(now)
+	if seg.Flags&(wire.SYN|wire.RST) == wire.SYN && c.state.synchronized() {
+		c.challenge(now) // whatever its number: RFC 5961 section 4.2
 		return false
 	}
 	end := pos + seq.Pos(seg.Len())
@@ -68,6 +71,7 @@ func (c *Conn) checkSequence(now time.Time, seg *wire.Segment, pos seq.Pos) bool
 		if seg.Flags.Has(wire.ACK) {
 			return true // simultaneous open: the peer's answer to our SYN
 		}
+		c.takeTimestamp(now, seg)
 		c.synPending = true // our SYN/ACK was lost
 		return false
 	}
@@ -77,20 +81,26 @@ func (c *Conn) checkSequence(now time.Time, seg *wire.Segment, pos seq.Pos) bool
 
 // heardDuplicate answers a segment that brings nothing new: a retransmission
 // whose acknowledgement was lost, a keep-alive, a window probe, or an attack.
+//
+// Data is always answered: its sender waits for that, and cannot be an
+// acknowledgement of ours on its way around a loop. Empty segments next to
+// what we expect have a limit of their own, which nobody can use up who does
+// not know where that is.
 func (c *Conn) heardDuplicate(now time.Time, seg *wire.Segment, pos, end seq.Pos) {
-	// Nearby it may well be the peer's: not a challenge, so not limited.
-	if end >= c.rcv.nxt-1 && pos <= c.rcv.nxt || len(seg.Payload) > 0 && end <= c.rcv.nxt {
-		c.heard(now)
-		if len(seg.Payload) > 0 {
-			c.ack.duplicate(seq.Range{Lo: pos, Hi: pos + seq.Pos(len(seg.Payload))})
-		}
-		if c.state == StateTimeWait && seg.Flags.Has(wire.FIN) {
-			c.enterTimeWait(now)
-		}
+	switch {
+	case len(seg.Payload) > 0 && end <= c.rcv.nxt:
+		c.ack.duplicate(seq.Range{Lo: pos, Hi: pos + seq.Pos(len(seg.Payload))})
 		c.ack.now = true
+	case c.rcv.nxt-1 <= end && pos <= c.rcv.nxt:
+		c.ack.now = c.nearby.allow(now) || c.ack.now
+	default:
+		c.challenge(now)
 		return
 	}
-	c.challenge(now)
+	c.heard(now)
+	if c.state == StateTimeWait && seg.Flags.Has(wire.FIN) && end == c.rcv.nxt {
+		c.enterTimeWait(now)
+	}
 }
 
 // checkControl is the RST and SYN checks, as RFC 5961 sections 3 and 4 have them.
@@ -111,7 +121,7 @@ func (c *Conn) checkControl(now time.Time, seg *wire.Segment, pos seq.Pos) bool 
 			c.ack.now = true // simultaneous open
 			break
 		}
-		c.challenge(now)
+		c.challenge(now) // only SYN-RECEIVED gets here: checkSequence saw to the others
 		return false
 	}
 	return seg.Flags.Has(wire.ACK)
@@ -168,10 +178,10 @@ func (c *Conn) inputSynSent(now time.Time, seg *wire.Segment) {
 func (c *Conn) takeSYN(now time.Time, seg *wire.Segment) {
 	c.rcv.irs = seg.Seq
 	c.rcv.nxt = 1
-	c.rcv.edge = 1 + seq.Pos(c.upper.Window())
+	c.rcv.edge = 1 + seq.Pos(min(c.upper.Window(), 0xffff))
 	c.takeSYNOptions(now, seg)
 	c.snd.wnd, c.snd.maxWnd = int(seg.Window), int(seg.Window)
-	c.cc.SetMSS(c.SegmentSize())
+	c.fitSegments()
 }
 
 // establish ends the handshake, with the segment that acknowledged our SYN.
@@ -179,12 +189,12 @@ func (c *Conn) establish(now time.Time, seg *wire.Segment) {
 	c.state = StateEstablished
 	c.snd.una = 1
 	c.synPending = false
-	if c.loss.timeouts == 0 {
+	if c.snd.syns == 1 {
 		c.rtt.sample(now, now.Sub(c.snd.lastSend))
-	} else {
-		if rtt, ok := c.echoedRTT(now, seg); ok {
-			c.rtt.sample(now, rtt)
-		}
+	} else if rtt, ok := c.echoedRTT(now, seg); ok { // Karn: which SYN was answered?
+		c.rtt.sample(now, rtt)
+	}
+	if c.loss.timeouts > 0 {
 		c.rtt.rto = max(c.rtt.rto, rtoAfterSYNLoss)
 	}
 	c.loss.timeouts = 0
@@ -201,7 +211,7 @@ func (c *Conn) establish(now time.Time, seg *wire.Segment) {
 func (c *Conn) handleReset(now time.Time, seg *wire.Segment) {
 	c.upper.Received(now, seg) // for MP_TCPRST and MP_FASTCLOSE
 	err := ErrReset
-	if c.state == StateSynSent {
+	if !c.state.synchronized() {
 		err = ErrRefused
 	}
 	c.finish(now, err)
@@ -267,9 +277,10 @@ func (c *Conn) isDuplicateAck(seg *wire.Segment) bool {
 		!seg.Options.Any(wire.HasMPTCP&^wire.HasDSS)
 }
 
-// takeWindow is the send window update of section 3.10.7.4.
+// takeWindow is the send window update of section 3.10.7.4. Windows count from
+// the acknowledgement they come with, so those of older ones mean nothing.
 func (c *Conn) takeWindow(seg *wire.Segment, pos, ack seq.Pos) {
-	if c.snd.wl1 > pos || c.snd.wl1 == pos && c.snd.wl2 > ack {
+	if ack < c.snd.una || c.snd.wl1 > pos || c.snd.wl1 == pos && c.snd.wl2 > ack {
 		return
 	}
 	c.snd.wnd = c.ScaledWindow(seg)

@@ -66,7 +66,7 @@ func (c *Conn) shrinkTo(now time.Time, mss int) {
 	}
 	old := c.SegmentSize()
 	c.mtu.mss = mss
-	c.cc.SetMSS(c.SegmentSize())
+	c.fitSegments()
 	for i := range c.sent.live() {
 		if r := &c.sent.live()[i]; r.len() > c.SegmentSize() && r.len() >= min(old, r.chunk.Len()) {
 			c.sent.markLost(r)

@@ -29,28 +29,29 @@ func (c *Conn) Output(now time.Time, p *Packet) bool {
 	switch c.state {
 	case StateClosed:
 		return false
-	case StateSynSent, StateSynReceived:
+	case StateSynSent:
 		return c.outputSYN(now, p)
+	case StateSynReceived:
+		return c.outputSYN(now, p) || c.outputAck(now, p)
 	}
 	if c.ack.alone {
-		c.ack.alone = false
-		c.outputAck(now, p)
-		return true
+		c.ack.alone, c.ack.now = false, true
+		return c.outputAck(now, p)
 	}
-	if c.outputLost(now, p) || c.outputNew(now, p) || c.outputFIN(now, p) || c.outputProbe(now, p) {
-		return true
-	}
-	if c.ack.now {
-		c.outputAck(now, p)
+	if c.outputLost(now, p) || c.outputNew(now, p) || c.outputFIN(now, p) || c.outputProbe(now, p) || c.outputAck(now, p) {
 		return true
 	}
 	c.maybePersist(now)
 	return false
 }
 
-func (c *Conn) outputAck(now time.Time, p *Packet) {
+func (c *Conn) outputAck(now time.Time, p *Packet) bool {
+	if !c.ack.now {
+		return false
+	}
 	c.begin(now, p, wire.ACK, c.snd.nxt)
 	c.emit(now, p, nil, 0, 0)
+	return true
 }
 
 // Wants reports whether the next Output would have something to say besides
@@ -90,6 +91,7 @@ func (c *Conn) outputSYN(now time.Time, p *Packet) bool {
 	c.putSYNOptions(now, &s.Options)
 	c.upper.Options(now, s, nil, maxOptions-s.Options.Len())
 	c.snd.lastSend = now
+	c.snd.syns++
 	c.finishPacket(p, 0)
 	return true
 }
@@ -130,8 +132,8 @@ func (c *Conn) sendRecord(now time.Time, p *Packet, r record) {
 		c.emit(now, p, nil, 0, 0)
 	} else {
 		flags := wire.ACK
-		if r.hi == r.chunk.Hi {
-			flags |= wire.PSH
+		if r.hi == r.chunk.Hi && !c.upper.Pending() {
+			flags |= wire.PSH // the last of what there is: RFC 9293 section 3.9.1.2
 		}
 		c.begin(now, p, flags, r.lo)
 		c.emit(now, p, &r.chunk, int(r.lo-r.chunk.Lo), r.len())
@@ -173,7 +175,7 @@ func (c *Conn) outputNew(now time.Time, p *Packet) bool {
 // request is how many new bytes congestion window and peer allow. A
 // retransmission timeout first repairs what was lost.
 func (c *Conn) request(now time.Time) (Request, bool) {
-	size := c.SegmentSize()
+	size := c.fitSegments()
 	if c.sent.empty() && !c.snd.lastSend.IsZero() {
 		if idle := now.Sub(c.snd.lastSend); idle > c.rtt.rto {
 			c.cc.Idle(now, c.rtt.rto, idle)

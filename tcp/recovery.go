@@ -242,12 +242,18 @@ func (c *Conn) rexmitTimeout(now time.Time) {
 		c.abort(now, c.timeoutError())
 		return
 	}
-	if c.state < StateEstablished {
+	c.timer.set(timerRexmit, now, c.rexmitDelay(now))
+	if c.state.synchronized() {
+		c.loseAll(now)
+	} else {
 		c.synPending = true
-		c.timer.set(timerRexmit, now, c.rtt.backoff(l.timeouts))
-		c.upper.Notify(now, Stalled)
-		return
 	}
+	c.upper.Notify(now, Stalled)
+}
+
+// loseAll takes everything in flight for lost.
+func (c *Conn) loseAll(now time.Time) {
+	l := &c.loss
 	if l.timeouts == 1 {
 		l.phase, l.point = phaseLoss, c.snd.nxt
 		c.cc.Timeout(now, c.sent.flight-c.sent.sacked)
@@ -262,19 +268,36 @@ func (c *Conn) rexmitTimeout(now time.Time) {
 	}
 	c.stats.Losses++
 	c.mtu.timeout(c, now)
-	c.timer.set(timerRexmit, now, c.rtt.backoff(l.timeouts))
-	c.upper.Notify(now, Stalled)
 }
 
 // gaveUp reports whether there were timeouts enough to call the peer gone.
 func (c *Conn) gaveUp(now time.Time) bool {
-	if c.state < StateEstablished {
+	switch {
+	case c.userTimeout(now) <= 0:
+		return true
+	case !c.state.synchronized():
 		return c.loss.timeouts > c.cfg.SynRetries
-	}
-	if c.cfg.UserTimeout > 0 {
-		return now.Sub(c.loss.progress) >= c.cfg.UserTimeout
+	case c.cfg.UserTimeout > 0:
+		return false
+	case c.snd.wnd == 0 && !c.orphan && now.Sub(c.rcv.last) < 2*maxRTO:
+		// The peer took its window back and says so each time: what we
+		// send are window probes (RFC 9293 section 3.8.6.1).
+		return false
 	}
 	return c.loss.timeouts > c.cfg.Retries
+}
+
+// userTimeout is what is left of the user timeout (RFC 9293 section 3.9.1.1).
+func (c *Conn) userTimeout(now time.Time) time.Duration {
+	if c.cfg.UserTimeout <= 0 {
+		return maxRTO
+	}
+	return c.cfg.UserTimeout - now.Sub(c.loss.progress)
+}
+
+// rexmitDelay is how long to wait for an acknowledgement.
+func (c *Conn) rexmitDelay(now time.Time) time.Duration {
+	return min(c.rtt.backoff(c.loss.timeouts), max(clockGrain, c.userTimeout(now)))
 }
 
 // timeoutError names what kept us waiting: what ICMP said, if it said anything
@@ -292,11 +315,7 @@ func (c *Conn) armRexmit(now time.Time) {
 		c.timer.stop(timerRexmit)
 		return
 	}
-	d := c.rtt.backoff(c.loss.timeouts)
-	if c.cfg.UserTimeout > 0 {
-		d = min(d, max(clockGrain, c.cfg.UserTimeout-now.Sub(c.loss.progress)))
-	}
-	c.timer.set(timerRexmit, now, d)
+	c.timer.set(timerRexmit, now, c.rexmitDelay(now))
 }
 
 // deliveryRate measures acknowledged bytes per second over about a round trip.

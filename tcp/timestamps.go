@@ -32,9 +32,10 @@ func (c *Conn) pawsReject(now time.Time, seg *wire.Segment) bool {
 }
 
 // takeTimestamp updates TS.Recent from a segment that begins at or before the
-// last acknowledgement sent (RFC 7323 section 4.3).
+// last acknowledgement sent (RFC 7323 section 4.3). The caller has seen to PAWS,
+// which lets an older timestamp pass only after long silence (section 5.5).
 func (c *Conn) takeTimestamp(now time.Time, seg *wire.Segment) {
-	if c.ts.on && seg.Options.Has(wire.HasTimestamps) && int32(seg.Options.TSVal-c.ts.recent) >= 0 {
+	if c.ts.on && seg.Options.Has(wire.HasTimestamps) {
 		c.ts.recent, c.ts.recentAt = seg.Options.TSVal, now
 	}
 }
