@@ -1,16 +1,20 @@
 package cc
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // hyStart ends slow start before it overflows the queue of the bottleneck, when
 // round trips begin to grow (HyStart++, RFC 9406). Growth then goes on at a
 // quarter of the pace for a few rounds, since the delay may have had another
 // cause.
 type hyStart struct {
-	delivered int64 // bytes acknowledged ever
-	roundEnd  int64 // what delivered will be when all now in flight is
-	last      time.Duration
-	current   time.Duration // smallest of this round; 0 for none yet
+	delivered int64         // bytes acknowledged ever
+	roundEnd  int64         // what delivered will be when all now in flight is
+	last      time.Duration // smallest round trip of the last round; 0: no round yet
+	least     time.Duration // of this round so far
+	recent    [hySamples]time.Duration
 	samples   int
 
 	baseline time.Duration // of the round that began conservative slow start; 0: not in it
@@ -41,13 +45,14 @@ func (h *hyStart) acked(a *Ack) (bytes int, over bool) {
 		}
 	}
 	if a.RTT > 0 {
-		if h.current == 0 || a.RTT < h.current {
-			h.current = a.RTT
-		}
+		h.recent[h.samples%hySamples] = a.RTT
 		h.samples++
-	}
-	if h.samples >= hySamples && h.current > 0 {
-		h.judge()
+		if h.least == 0 || a.RTT < h.least {
+			h.least = a.RTT
+		}
+		if h.samples >= hySamples {
+			h.judge(slices.Min(h.recent[:]))
+		}
 	}
 	if h.baseline > 0 {
 		return a.Bytes / hyCSSDivisor, false
@@ -57,17 +62,21 @@ func (h *hyStart) acked(a *Ack) (bytes int, over bool) {
 
 func (h *hyStart) beginRound(a *Ack) {
 	h.roundEnd = h.delivered + int64(max(a.InFlight-a.Bytes, 0))
-	h.last, h.current, h.samples = h.current, 0, 0
+	h.last, h.least, h.samples = h.least, 0, 0
 }
 
-// judge compares this round's delay with the last one's (RFC 9406 section 4.2).
-func (h *hyStart) judge() {
+// judge compares the delay now with the last round's (RFC 9406 section 4.2).
+//
+// Deviation: "now" is the smallest of the last eight samples, not of the round.
+// A round begins with an empty queue; waiting for one that begins with a full
+// one is a doubling too late.
+func (h *hyStart) judge(now time.Duration) {
 	switch {
 	case h.baseline > 0:
-		if h.current < h.baseline {
+		if now < h.baseline {
 			h.baseline, h.rounds = 0, 0 // it was nothing: on at full pace
 		}
-	case h.last > 0 && h.current >= h.last+min(max(h.last/hyRTTDivisor, hyMinThresh), hyMaxThresh):
-		h.baseline = h.current
+	case h.last > 0 && now >= h.last+min(max(h.last/hyRTTDivisor, hyMinThresh), hyMaxThresh):
+		h.baseline = now
 	}
 }

@@ -80,6 +80,7 @@ type dataSender struct {
 	next     seq.Pos // first byte never given to a subflow
 	edge     seq.Pos // right edge of the peer's window; moves forward only
 	maxWnd   int
+	wide     bool // data sequence numbers are sent with all 64 bits
 	fin      finState
 	finPos   seq.Pos // the DATA_FIN's place
 	timeouts int     // of the data level, in a row
@@ -99,6 +100,7 @@ const (
 type dataReceiver struct {
 	fin   seq.Pos // place of the peer's DATA_FIN, 0 while unknown
 	ended bool    // everything before it has arrived
+	wide  bool    // the peer sends 64 bits, and is to get 64 (section 3.3.2)
 }
 
 func newConn(host Host, cfg Config, local, remote netip.AddrPort) *Conn {

@@ -106,6 +106,7 @@ func (sf *Subflow) receivedDSS(now time.Time, seg *wire.Segment, pos seq.Pos) bo
 	data := seq.Unwrap32(c.in.Next(), uint32(c.peer.idsn), uint32(d.DSN))
 	if d.DSN64 {
 		data = seq.Unwrap64(c.peer.idsn, d.DSN)
+		c.rcv.wide = true
 	}
 	if d.Len == 0 {
 		return sf.receivedInfinite(now, d, pos, data)

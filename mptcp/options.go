@@ -32,15 +32,15 @@ func (sf *Subflow) Options(now time.Time, seg *wire.Segment, ch *tcp.Chunk, room
 
 // optionsDSS is the Data Sequence Signal (RFC 8684 section 3.3): the mapping
 // of the chunk the segment carries bytes of, whole even if the bytes are not,
-// and always a Data ACK. All numbers have 64 bits.
+// and always a Data ACK.
 func (sf *Subflow) optionsDSS(seg *wire.Segment, ch *tcp.Chunk) {
 	c := sf.conn
 	seg.Options.Set |= wire.HasDSS
 	d := &seg.Options.DSS
-	*d = wire.DSS{HasAck: true, Ack64: true, Ack: seq.Wrap64(c.dataAck(), c.peer.idsn)}
+	*d = wire.DSS{HasAck: true, Ack64: c.rcv.wide, Ack: seq.Wrap64(c.dataAck(), c.peer.idsn), DSN64: c.snd.wide}
 	switch {
 	case ch != nil:
-		d.HasMap, d.DSN64 = true, true
+		d.HasMap = true
 		d.DSN = seq.Wrap64(ch.Data, c.local.idsn)
 		d.SSN = uint32(ch.Lo)
 		d.Len = uint16(ch.Len())
@@ -50,7 +50,7 @@ func (sf *Subflow) optionsDSS(seg *wire.Segment, ch *tcp.Chunk) {
 		d.HasChecksum, d.Checksum = c.checksum, ch.Checksum
 	case c.snd.fin == finSent:
 		// Without payload: SSN 0, length 1 (section 3.3.3).
-		d.HasMap, d.DSN64, d.Fin, d.Len = true, true, true, 1
+		d.HasMap, d.Fin, d.Len = true, true, 1
 		d.DSN = seq.Wrap64(c.snd.finPos, c.local.idsn)
 		if d.HasChecksum = c.checksum; d.HasChecksum {
 			d.Checksum = wire.DSSChecksum(d.DSN, 0, 1, 0)

@@ -12,8 +12,9 @@ import (
 // (RFC 8684 section 3.4), in the manner of Linux's in-kernel one: from the
 // host's endpoints and what the peer announced.
 type pathManager struct {
-	noJoinThere bool // the peer's flag C
-	ready       bool // a DSS came: new subflows may be opened (section 3.1)
+	noJoinThere  bool // the peer's flag C
+	announcedAll bool // announcements began
+	ready        bool // a DSS came: new subflows may be opened (section 3.1)
 
 	remote   []remoteAddr
 	tried    []pathTry
@@ -103,10 +104,20 @@ func (p *pathManager) learn(id uint8, a netip.AddrPort) {
 // fullyEstablished is reached when a DSS has come over the first path.
 func (p *pathManager) fullyEstablished(now time.Time, c *Conn) {
 	p.ready = true
+	p.announceAll(now, c)
+	p.openPaths(now, c)
+}
+
+// announceAll announces the endpoints that are to be, once. A responder need
+// not wait for a DSS: the keys in the third ACK show that options pass.
+func (p *pathManager) announceAll(now time.Time, c *Conn) {
+	if p.announcedAll {
+		return
+	}
+	p.announcedAll = true
 	for _, ep := range c.host.Endpoints() {
 		p.announceEndpoint(now, c, ep)
 	}
-	p.openPaths(now, c)
 }
 
 // announceEndpoint begins to announce ep if it is to be.
@@ -244,7 +255,7 @@ func (c *Conn) removalTimeout(now time.Time) {
 
 // AddEndpoint tells the connection of an address the host got.
 func (c *Conn) AddEndpoint(now time.Time, ep Endpoint) {
-	if c.mode != modeMultipath || !c.pm.ready {
+	if c.mode != modeMultipath || !c.pm.announcedAll {
 		return
 	}
 	c.pm.tried = slices.DeleteFunc(c.pm.tried, func(t pathTry) bool { return t.local == ep.Addr })

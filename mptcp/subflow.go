@@ -124,6 +124,9 @@ func (sf *Subflow) onEstablished(now time.Time) {
 	switch {
 	case sf.first:
 		c.report(Event{Kind: EventEstablished})
+		if c.mode == modeMultipath && !c.initiator {
+			c.pm.announceAll(now, c)
+		}
 		c.news.writable = true
 		if c.mode == modePlain && c.snd.fin != finNone {
 			sf.tc.Shutdown(now)
@@ -217,13 +220,22 @@ func (sf *Subflow) releaseAll(now time.Time) {
 
 func (sf *Subflow) Window() int { return sf.conn.window() }
 
-// Overhead is the option space of a data segment: a DSS with 64-bit numbers,
-// padded (RFC 8684 section 3.3), or none in plain TCP.
+// Overhead is the option space of a data segment: a DSS, padded (RFC 8684
+// section 3.3), or none in plain TCP.
 func (sf *Subflow) Overhead() int {
-	if sf.conn.mode == modePlain {
+	switch c := sf.conn; {
+	case c.mode == modePlain:
 		return 0
+	case c.snd.wide || c.rcv.wide:
+		return dssLenWide
+	case sf.first && c.initiator && !c.confirmed:
+		return capableLen
 	}
 	return dssLen
 }
 
-const dssLen = 28
+const (
+	capableLen = 24 // with both keys and a mapping
+	dssLen     = 20
+	dssLenWide = 28
+)

@@ -16,8 +16,10 @@ const EthernetHeader = 14
 // are from 0 to 1 and drawn for each packet by itself.
 type LinkConfig struct {
 	// Rate is in bits of Ethernet frame per second; 0 for no limit, in which
-	// case no packet ever waits and the queue limits mean nothing.
-	Rate int64
+	// case no packet ever waits and the queue limits mean nothing. With RateIP
+	// it is in bits of IP packet, as access lines are sold.
+	Rate   int64
+	RateIP bool
 	// Delay is how long a packet takes after its last bit was sent.
 	Delay time.Duration
 	// Jitter is the most that is added to Delay, evenly distributed. Packets
@@ -82,7 +84,10 @@ func (c *LinkConfig) sendTime(n int, carry int64) (d time.Duration, left int64) 
 	if c.Rate <= 0 {
 		return 0, 0
 	}
-	total := int64(n+EthernetHeader)*8*int64(time.Second) + carry
+	if !c.RateIP {
+		n += EthernetHeader
+	}
+	total := int64(n)*8*int64(time.Second) + carry
 	return time.Duration(total / c.Rate), total % c.Rate
 }
 

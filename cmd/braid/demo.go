@@ -15,7 +15,7 @@ import (
 // demoCmd is `braid demo`.
 type demoCmd struct {
 	Size    string   `default:"48MiB" placeholder:"SIZE" help:"Size of the file (${default}): bytes, or with k, M, G, KiB, MiB, GiB."`
-	Path    []string `sep:"none" placeholder:"NAME=RATE,DELAY[,LOSS]" help:"A line, for example wired=40M,10ms,0.1%; the delay is one way. Repeat for more. Default: wired=40M,10ms and wireless=20M,30ms."`
+	Path    []string `sep:"none" placeholder:"NAME=RATE,DELAY[,LOSS]" help:"A line, for example wired=40M,10ms,0.1%; the rate counts IP packets, the delay is one way. Repeat for more. Default: wired=40M,10ms and wireless=20M,30ms."`
 	Cut     []string `sep:"none" placeholder:"NAME@WHEN" help:"Cut a line after a share of the bytes (wired@50%) or a time (wired@3s). Repeat for more. Default: the first line at 50%."`
 	Restore []string `sep:"none" placeholder:"NAME@WHEN" help:"Bring a line back: wired@70%, wired@7s, or wired@+2s after its cut. Default: 70% when no --cut is given."`
 	NoCut   bool     `help:"Cut nothing."`

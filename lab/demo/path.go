@@ -134,6 +134,7 @@ const queueTime = 40 * time.Millisecond
 func (p Path) config() sim.LinkConfig {
 	return sim.LinkConfig{
 		Rate:      int64(p.Rate),
+		RateIP:    true,
 		Delay:     p.Delay,
 		Loss:      p.Loss,
 		QueueTime: max(queueTime, 2*p.Delay),
