@@ -159,6 +159,7 @@ func (s *Stream) Notify(now time.Time, e Event) {
 		return
 	case Closed, Waiting:
 		s.out.Clear()
+		s.next = s.out.End()
 	}
 	s.events = append(s.events, e)
 }

@@ -26,6 +26,9 @@ func (c *Conn) tsNow(now time.Time) uint32 { return uint32(now.UnixMilli()) + c.
 
 // pawsReject reports whether seg is an old duplicate by its timestamp (RFC
 // 7323 section 5.3). RSTs are exempt.
+//
+// Deviation: a segment without the timestamp it should have is not dropped
+// (section 3.2). There are middleboxes that begin to strip options half-way.
 func (c *Conn) pawsReject(now time.Time, seg *wire.Segment) bool {
 	return c.ts.on && seg.Options.Has(wire.HasTimestamps) && !seg.Flags.Has(wire.RST) &&
 		int32(seg.Options.TSVal-c.ts.recent) < 0 && now.Sub(c.ts.recentAt) < pawsIdle
