@@ -3,7 +3,6 @@
 package simtest
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -26,24 +25,6 @@ type Host struct {
 	Events []stack.Event
 	// Apps are the applications in the order they began.
 	Apps []*App
-
-	last time.Time
-}
-
-// App is an application on one connection: it writes Send, then closes that
-// direction if Shut is set, and keeps what it reads.
-type App struct {
-	Conn     *mptcp.Conn
-	Send     []byte
-	Shut     bool // CloseWrite behind the last byte
-	Close    bool // Close once the peer's end was read and all is sent
-	Hold     bool // do not read
-	Received bytes.Buffer
-	Err      error // io.EOF or why reading ended
-	// Longest is the longest time between two reads that gave bytes.
-	Longest  time.Duration
-	lastRead time.Time
-	closed   bool
 }
 
 // NewHost makes a host with a stack of its own, random as seed says.
@@ -72,9 +53,24 @@ func (h *Host) run(c *mptcp.Conn, app *App) *App {
 // Input, Output, NextTimeout and Advance make Host a sim.Endpoint.
 func (h *Host) Input(now time.Time, pkt []byte, off wire.Offload) { h.Stack.Input(now, pkt, off) }
 
-func (h *Host) NextTimeout() time.Time { return h.Stack.NextTimeout() }
+func (h *Host) NextTimeout() time.Time {
+	next := h.Stack.NextTimeout()
+	for _, a := range h.Apps {
+		if at := a.due; !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
 
-func (h *Host) Advance(now time.Time) { h.Stack.Advance(now) }
+func (h *Host) Advance(now time.Time) {
+	h.Stack.Advance(now)
+	for _, a := range h.Apps {
+		if !a.due.IsZero() && !a.due.After(now) {
+			a.step(now)
+		}
+	}
+}
 
 func (h *Host) Output(now time.Time, buf []byte) (int, wire.Offload, bool) {
 	h.drive(now)
@@ -114,42 +110,6 @@ func (h *Host) drive(now time.Time) {
 		if app, ok := ev.Conn.User.(*App); ok {
 			app.step(now)
 		}
-	}
-}
-
-// Step lets an application run, after a test changed what it should do.
-func (a *App) Step(now time.Time) { a.step(now) }
-
-func (a *App) step(now time.Time) {
-	for len(a.Send) > 0 {
-		n, err := a.Conn.Write(now, a.Send)
-		a.Send = a.Send[n:]
-		if err != nil {
-			break
-		}
-	}
-	if a.Shut && len(a.Send) == 0 && !a.closed {
-		a.closed = true
-		a.Conn.CloseWrite(now)
-	}
-	var buf [32 << 10]byte
-	for !a.Hold && a.Err == nil {
-		n, err := a.Conn.Read(now, buf[:])
-		if n > 0 {
-			if !a.lastRead.IsZero() {
-				a.Longest = max(a.Longest, now.Sub(a.lastRead))
-			}
-			a.lastRead = now
-			a.Received.Write(buf[:n])
-		}
-		if err == mptcp.ErrWouldBlock {
-			break
-		}
-		a.Err = err
-	}
-	if a.Close && a.Err != nil && len(a.Send) == 0 {
-		a.Close = false
-		a.Conn.Close(now)
 	}
 }
 
