@@ -144,7 +144,7 @@ func (sf *Subflow) addMapping(now time.Time, m mapping) {
 		return
 	}
 	sf.everMapped = true
-	if m.staged {
+	if m.staged && sf.staged != nil {
 		sf.moveStaged(now)
 	}
 }
@@ -336,4 +336,14 @@ func (c *Conn) receivedFail(now time.Time, sf *Subflow, f wire.Fail) bool {
 	c.enterPlain(now, sf, PeerFailed, c.in.Next()-sf.tc.RcvNxt())
 	sf.tc.AckAlone()
 	return true
+}
+
+// HeldMappings is how many received mappings the subflow with most of them
+// holds: the bytes they are for have not all come, or not been moved yet.
+func (c *Conn) HeldMappings() int {
+	n := 0
+	for _, sf := range c.subflows {
+		n = max(n, len(sf.maps.list))
+	}
+	return n
 }
