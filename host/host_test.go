@@ -121,23 +121,34 @@ func TestCloseLeavesNothing(t *testing.T) {
 }
 
 func TestCloseLeavesNoGoroutine(t *testing.T) {
-	before := runtime.NumGoroutine()
 	h := new(twoHosts)
 	h.connect(t, 3)
 	client, server := h.pipe(t)
 	client.Write([]byte("x"))
 	server.Read(make([]byte, 1))
-	// One for each device; a timer that is just firing has one for a moment.
-	wantGoroutines(t, before+6)
+	wantGoroutines(t, 6) // one for each device, none for the connection
 	h.close(t)
-	wantGoroutines(t, before)
+	wantGoroutines(t, 0)
 }
 
+// wantGoroutines waits until so many goroutines are in a shard; a timer that
+// is just firing has one for a moment.
 func wantGoroutines(t *testing.T, want int) {
 	t.Helper()
-	for i := 0; runtime.NumGoroutine() != want; i++ {
+	buf := make([]byte, 1<<20)
+	for i := 0; ; i++ {
+		all := buf[:runtime.Stack(buf, true)]
+		got := 0
+		for _, one := range bytes.Split(all, []byte("\n\n")) {
+			if bytes.Contains(one, []byte("host.(*shard).")) {
+				got++
+			}
+		}
+		if got == want {
+			return
+		}
 		if i == 1000 {
-			t.Fatalf("%d goroutines, want %d", runtime.NumGoroutine(), want)
+			t.Fatalf("%d goroutines, want %d:\n%s", got, want, all)
 		}
 		time.Sleep(time.Millisecond)
 	}
