@@ -127,3 +127,11 @@ func (s *Set) First(none Pos) Pos {
 	}
 	return s.ranges[0].Lo
 }
+
+// Last is one past the highest position in the set, or none if it is empty.
+func (s *Set) Last(none Pos) Pos {
+	if n := len(s.ranges); n > 0 {
+		return s.ranges[n-1].Hi
+	}
+	return none
+}

@@ -132,8 +132,8 @@ func (c *Conn) sendRecord(now time.Time, p *Packet, r record) {
 		c.emit(now, p, nil, 0, 0)
 	} else {
 		flags := wire.ACK
-		if r.hi == r.chunk.Hi && !c.upper.Pending() {
-			flags |= wire.PSH // the last of what there is: RFC 9293 section 3.9.1.2
+		if r.push && r.hi == r.chunk.Hi {
+			flags |= wire.PSH
 		}
 		c.begin(now, p, flags, r.lo)
 		c.emit(now, p, &r.chunk, int(r.lo-r.chunk.Lo), r.len())
@@ -166,7 +166,7 @@ func (c *Conn) outputNew(now time.Time, p *Packet) bool {
 	}
 	c.snd.nxt = ch.Hi
 	c.stats.BytesSent += uint64(ch.Len())
-	rec := record{lo: ch.Lo, hi: ch.Hi, chunk: ch, sentAt: now}
+	rec := record{lo: ch.Lo, hi: ch.Hi, chunk: ch, sentAt: now, push: !c.upper.Pending()}
 	c.sent.push(rec)
 	c.sendRecord(now, p, rec)
 	return true

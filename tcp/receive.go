@@ -60,10 +60,10 @@ func (c *Conn) handleData(now time.Time, seg *wire.Segment, pos seq.Pos) {
 		c.Abort(now) // RFC 1122 section 4.2.2.13: nobody will read this
 		return
 	}
-	if seg.Flags.Has(wire.FIN) && whole.Hi <= c.rcv.edge {
-		c.rcv.fin = whole.Hi
+	if seg.Flags.Has(wire.FIN) {
+		c.rcv.noteFIN(whole.Hi)
 	}
-	in := seq.Range{Lo: max(whole.Lo, c.rcv.nxt), Hi: min(whole.Hi, c.rcv.edge)}
+	in := seq.Range{Lo: max(whole.Lo, c.rcv.nxt), Hi: min(whole.Hi, c.rcv.end())}
 	if whole.Lo < c.rcv.nxt && !whole.Empty() {
 		c.ack.duplicate(seq.Range{Lo: whole.Lo, Hi: min(whole.Hi, c.rcv.nxt)})
 	}
@@ -121,6 +121,22 @@ func (c *Conn) scheduleAck(now time.Time) {
 	}
 }
 
+// noteFIN remembers where the stream ends. The first FIN that does not
+// contradict what came before is believed.
+func (r *receiver) noteFIN(at seq.Pos) {
+	if r.fin == 0 && r.ahead.Last(r.nxt) <= at && at <= r.edge {
+		r.fin = at
+	}
+}
+
+// end is where bytes are taken up to.
+func (r *receiver) end() seq.Pos {
+	if r.fin != 0 {
+		return r.fin
+	}
+	return r.edge
+}
+
 // takeFin is reached when everything before the peer's FIN is there.
 func (c *Conn) takeFin(now time.Time) {
 	c.rcv.nxt++
@@ -131,12 +147,11 @@ func (c *Conn) takeFin(now time.Time) {
 		c.state = StateCloseWait
 	case StateFinWait1:
 		c.state = StateClosing // our FIN is not acknowledged yet: finAcked saw to that
-	case StateFinWait2:
-		c.upper.Notify(now, PeerClosed)
-		c.enterTimeWait(now)
-		return
 	}
 	c.upper.Notify(now, PeerClosed)
+	if c.state == StateFinWait2 { // unless the Upper has aborted
+		c.enterTimeWait(now)
+	}
 }
 
 // heard notes a sign of life.

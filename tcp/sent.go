@@ -15,6 +15,7 @@ type record struct {
 	chunk  Chunk
 	sentAt time.Time // last transmission
 	fin    bool
+	push   bool // the last there was to send (RFC 9293 section 3.9.1.2)
 	sacked bool
 	lost   bool // believed lost and not sent again since
 	again  bool // sent more than once
