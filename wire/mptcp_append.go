@@ -39,41 +39,44 @@ func (o *Options) mptcpLen(round func(int) int) int {
 
 // appendMPTCP appends the MPTCP options of o in the order of their subtypes.
 func (w *optionWriter) appendMPTCP(o *Options) {
-	w.align()
 	if o.Any(HasCapable) {
-		w.b = o.Capable.append(w.b)
 		w.align()
+		w.b = o.Capable.append(w.b)
 	}
 	if o.Any(HasJoin) {
+		w.align()
 		w.b = o.Join.append(w.b)
 	}
 	if o.Any(HasDSS) {
-		w.b = o.DSS.append(w.b)
 		w.align()
+		w.b = o.DSS.append(w.b)
 	}
 	if o.Any(HasAddAddr) {
 		for i := range o.AddAddrLen {
-			w.b = o.AddAddr[i].append(w.b)
 			w.align()
+			w.b = o.AddAddr[i].append(w.b)
 		}
 	}
 	if o.Any(HasRemoveAddr) {
-		w.b = o.RemoveAddr.append(w.b)
 		w.align()
+		w.b = o.RemoveAddr.append(w.b)
 	}
 	if o.Any(HasPrio) {
-		w.b = o.Prio.append(w.b)
 		w.align()
+		w.b = o.Prio.append(w.b)
 	}
 	if o.Any(HasFail) {
+		w.align()
 		w.b = append(w.b, kindMPTCP, 12, subFail<<4, 0)
 		w.b = binary.BigEndian.AppendUint64(w.b, o.Fail.DSN)
 	}
 	if o.Any(HasFastClose) {
+		w.align()
 		w.b = append(w.b, kindMPTCP, 12, subFastClose<<4, 0)
 		w.b = binary.BigEndian.AppendUint64(w.b, uint64(o.FastClose.ReceiverKey))
 	}
 	if o.Any(HasReset) {
+		w.align()
 		w.b = append(w.b, kindMPTCP, 4, subReset<<4|bit(o.Reset.Transient, resetTransient), uint8(o.Reset.Reason))
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 )
 
@@ -212,5 +213,27 @@ func TestAppendOptionsPanics(t *testing.T) {
 			}()
 			AppendOptions(nil, &o)
 		}()
+	}
+}
+
+func TestOptionsFit(t *testing.T) {
+	timestamps := Options{Set: HasTimestamps}
+	dss := Options{Set: HasTimestamps | HasDSS, DSS: DSS{HasAck: true, Ack64: true, HasMap: true, DSN64: true}}
+	for _, c := range []struct {
+		name string
+		o    Options
+		add  AddAddr
+		want bool
+	}{
+		{"IPv4 beside timestamps", timestamps, AddAddr{Version: V1, Addr: netip.MustParseAddr("10.0.0.1")}, true},
+		{"IPv6 beside timestamps, to the last byte", timestamps, AddAddr{Version: V1, Addr: netip.MustParseAddr("fd00::1")}, true},
+		{"IPv6 and port beside timestamps, packed", timestamps, AddAddr{Version: V1, Addr: netip.MustParseAddr("fd00::1"), Port: 80}, true},
+		{"IPv4 beside a mapping", dss, AddAddr{Version: V1, Addr: netip.MustParseAddr("10.0.0.1")}, false},
+	} {
+		c.o.Set |= HasAddAddr
+		c.o.AddAddr[0], c.o.AddAddrLen = c.add, 1
+		if got := c.o.Fits(); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
 	}
 }
