@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/tcp"
 	"github.com/braid-mptcp/braid/wire"
 )
 
@@ -13,9 +14,7 @@ func (c *Conn) CloseWrite(now time.Time) {
 		return
 	}
 	c.snd.fin = finQueued
-	if c.mode == modePlain {
-		c.subflows[0].tc.Shutdown(now)
-	}
+	c.maybeClosePlain(now)
 	c.afterwards(now)
 }
 
@@ -25,6 +24,7 @@ func (c *Conn) CloseWrite(now time.Time) {
 func (c *Conn) Close(now time.Time) {
 	if c.closed || c.mode == modeClosed {
 		c.closed = true
+		c.in.Clear()
 		return
 	}
 	c.closed = true
@@ -33,11 +33,25 @@ func (c *Conn) Close(now time.Time) {
 		return
 	}
 	c.CloseWrite(now)
-	if c.mode == modePlain {
-		c.subflows[0].tc.Orphan(now)
-	}
+	c.maybeClosePlain(now)
 	c.timer.set(timerOrphan, now, orphanTimeout)
 	c.afterwards(now)
+}
+
+// maybeClosePlain passes on to TCP what the application closed, unless its
+// handshake is still going on: then onEstablished does, since what was written
+// before is to be sent.
+func (c *Conn) maybeClosePlain(now time.Time) {
+	if c.mode != modePlain || c.snd.fin == finNone {
+		return
+	}
+	switch tc := c.subflows[0].tc; {
+	case tc.State() < tcp.StateEstablished:
+	case c.closed:
+		tc.Orphan(now)
+	default:
+		tc.Shutdown(now)
+	}
 }
 
 // orphanTimeout is how long a closed connection waits for the peer to take
@@ -49,6 +63,7 @@ const orphanTimeout = 60 * time.Second
 func (c *Conn) Abort(now time.Time) {
 	c.fastClose = c.mode == modeMultipath
 	c.finish(now, ErrAborted)
+	c.in.Clear()
 	c.host.Wake(c)
 }
 

@@ -196,6 +196,9 @@ func (c *Conn) reap(now time.Time) {
 		c.host.Close(now, sf)
 		return true
 	})
+	if c.Done() {
+		c.out.Clear()
+	}
 }
 
 // Input takes a segment for one of the subflows.

@@ -56,8 +56,8 @@ func (c *Conn) enterPlain(now time.Time, sf *Subflow, reason FallbackReason, shi
 			other.tc.Abort(now)
 		}
 	}
-	if c.snd.fin != finNone && sf.tc != nil {
-		sf.tc.Shutdown(now) // the DATA_FIN means nothing any more
+	if sf.tc != nil {
+		c.maybeClosePlain(now) // the DATA_FIN means nothing any more
 	}
 	if had && reason != Disabled {
 		c.report(Event{Kind: EventFallback})

@@ -154,6 +154,9 @@ func (sf *Subflow) addMapping(now time.Time, m mapping) {
 func (sf *Subflow) Deliver(now time.Time, pos seq.Pos, b []byte) {
 	c := sf.conn
 	sf.stats.BytesReceived += uint64(len(b))
+	if c.mode == modeClosed {
+		return
+	}
 	if c.mode != modeMultipath {
 		c.insert(now, pos+sf.shift, b)
 		return
@@ -245,13 +248,22 @@ func (sf *Subflow) InOrder(now time.Time, pos seq.Pos) {
 	if c.mode != modeMultipath {
 		return
 	}
-	sf.maps.drop(pos)
-	if sf.staged == nil {
-		return
+	if sf.staged != nil {
+		sf.skipStaged(now, pos)
 	}
+	sf.maps.drop(pos)
+}
+
+// skipStaged gives up the staged bytes below pos that were moved. Their
+// mappings must still be there to tell them from bytes without one.
+func (sf *Subflow) skipStaged(now time.Time, pos seq.Pos) {
+	c := sf.conn
 	keep := pos
-	if len(sf.maps.list) > 0 {
-		keep = min(keep, sf.maps.list[0].ssn.Lo)
+	for i := range sf.maps.list {
+		if m := &sf.maps.list[i]; m.staged && !m.moved {
+			keep = min(keep, m.ssn.Lo)
+			break
+		}
 	}
 	if gap, ok := sf.unmapped(pos); ok {
 		keep = min(keep, gap)

@@ -128,9 +128,7 @@ func (sf *Subflow) onEstablished(now time.Time) {
 			c.pm.announceAll(now, c)
 		}
 		c.news.writable = true
-		if c.mode == modePlain && c.snd.fin != finNone {
-			sf.tc.Shutdown(now)
-		}
+		c.maybeClosePlain(now)
 	case sf.ours:
 		sf.join = joinPreEstablished
 		sf.sendJoinAck(now)

@@ -70,7 +70,7 @@ func (p Plan) Run(taps sim.Taps) (Result, error) {
 		return r.res, err
 	}
 	r.giveUp(err)
-	if err := r.net.Run(r.nothingLeft, goneLimit); err != nil {
+	if err := r.net.Run(r.nothingLeft, goneLimit); err != nil && !r.nothingLeft() {
 		r.fail("state is left: %v: %+v %+v", err, r.hosts[0].Stack.Stats(), r.hosts[1].Stack.Stats())
 	}
 	for i, c := range r.conns {
