@@ -54,9 +54,16 @@ func (c *Conn) maybeClosePlain(now time.Time) {
 	}
 }
 
-// orphanTimeout is how long a closed connection waits for the peer to take
-// what is left and to close too.
+// orphanTimeout is how long a closed connection waits for the peer to take any
+// more of what is left, and then to close too.
 const orphanTimeout = 60 * time.Second
+
+// keepOrphan lets a closed connection go on: the peer has taken something.
+func (c *Conn) keepOrphan(now time.Time) {
+	if c.timer.running(timerOrphan) {
+		c.timer.set(timerOrphan, now, orphanTimeout)
+	}
+}
 
 // Abort ends the connection at once: a fast close (RFC 8684 section 3.5, form
 // R), or a reset in plain TCP.
