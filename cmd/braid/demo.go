@@ -147,11 +147,16 @@ func openCapture(name string) (*pcap.Writer, func() error, error) {
 // printReport says in a few lines how it went.
 func printReport(w io.Writer, r demo.Report, capture string) error {
 	p := &printer{w: w}
-	p.f("\n%s in %.1f s: %.1f Mbit/s, %.2f times the fastest line's rate alone\n",
-		formatBytes(float64(r.Bytes)), r.Seconds, r.GoodputMbps, r.GoodputMbps/r.BestSingleMbps)
+	p.f("\n%s in %.1f s: %.1f Mbit/s", formatBytes(float64(r.Bytes)), r.Seconds, r.GoodputMbps)
+	whole := r.GoodputMbps
+	if r.BeforeCutMbps > 0 {
+		whole = r.BeforeCutMbps
+		p.f("; before the cut %.1f", whole)
+	}
+	p.f("\n")
 	for _, path := range r.Paths {
-		p.f("  %-10s %10s  %4.1f %%  of %.3g Mbit/s: %.2f times its rate", path.Name, formatBytes(float64(path.Bytes)),
-			100*path.Share, path.RateMbps, r.GoodputMbps/path.RateMbps)
+		p.f("  %-10s %10s  %4.1f %%  a line of %.3g Mbit/s; together %.2f times as fast", path.Name,
+			formatBytes(float64(path.Bytes)), 100*path.Share, path.RateMbps, whole/path.RateMbps)
 		if path.ReinjectedBytes > 0 {
 			p.f("; %s sent again for another line", formatBytes(float64(path.ReinjectedBytes)))
 		}

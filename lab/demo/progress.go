@@ -62,6 +62,9 @@ func (a *arrivals) add(at time.Duration, n int) {
 	a.bytes += int64(n)
 }
 
+// mbps is the mean rate from the beginning to the last arrival.
+func (a *arrivals) mbps() float64 { return float64(a.bytes) * 8 / a.last.Seconds() / 1e6 }
+
 const defaultInterval = 100 * time.Millisecond
 
 // startTicker looks at the connections at every interval and tells who asked

@@ -11,6 +11,7 @@ type Report struct {
 	Bytes          int64         `json:"bytes"`
 	Seconds        float64       `json:"seconds"` // from dialling to the last byte
 	GoodputMbps    float64       `json:"goodput_mbps"`
+	BeforeCutMbps  float64       `json:"goodput_before_cut_mbps,omitempty"`
 	SHA256         string        `json:"sha256"`
 	SHA256OK       bool          `json:"sha256_ok"`
 	Fallback       bool          `json:"fallback"`
@@ -48,18 +49,21 @@ type EventReport struct {
 func (r *run) report(sum []byte, ok bool) Report {
 	sums := r.meter.totals()
 	r.mu.Lock()
-	a, conns, events := r.arrival, r.conns, r.events
+	a, cut, conns, events := r.arrival, r.firstCut, r.conns, r.events
 	r.mu.Unlock()
 	rep := Report{
 		Bytes:          a.bytes,
 		Seconds:        a.last.Seconds(),
-		GoodputMbps:    float64(a.bytes) * 8 / a.last.Seconds() / 1e6,
+		GoodputMbps:    a.mbps(),
 		SHA256:         hex.EncodeToString(sum),
 		SHA256OK:       ok,
 		LongestStallMS: milliseconds(a.stall),
 		FirstByteMS:    milliseconds(a.first),
 		Seed:           r.cfg.Seed,
 		MPTCPVersion:   -1, // unless there was one
+	}
+	if cut.bytes > 0 {
+		rep.BeforeCutMbps = cut.mbps()
 	}
 	for _, c := range conns {
 		info := c.Info()

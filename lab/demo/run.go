@@ -111,6 +111,7 @@ type run struct {
 	serving  []*host.Conn
 	arrival  arrivals
 	down     map[string]bool
+	firstCut arrivals // as they stood then; its time is last
 	events   []Event
 	lastShot Snapshot
 }
@@ -236,6 +237,9 @@ func (r *run) make(at time.Duration, changes []Change) {
 		}
 		r.mu.Lock()
 		r.down[c.Path] = !c.Up
+		if !c.Up && r.firstCut.bytes == 0 {
+			r.firstCut = r.arrival
+		}
 		r.mu.Unlock()
 		r.happened(Event{At: at, path: r.pathNumber(c.Path), What: what})
 	}
