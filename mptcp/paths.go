@@ -371,13 +371,13 @@ func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.S
 		}
 	}
 	add()
-	if o.Len() > maxOptionSpace { // then without DSS, then without timestamps
+	if !o.Fits() { // then without DSS, then without timestamps
 		o.Set &^= wire.HasDSS
 	}
-	if o.Len() > maxOptionSpace {
+	if !o.Fits() {
 		o.Set &^= wire.HasTimestamps
 	}
-	if o.Len() > maxOptionSpace {
+	if !o.Fits() {
 		*o = before
 		return
 	}
@@ -388,8 +388,6 @@ func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.S
 	}
 	p.sendSignals(now, c)
 }
-
-const maxOptionSpace = 40
 
 // subflowUp notes that a path works.
 func (p *pathManager) subflowUp(now time.Time, c *Conn, sf *Subflow) {
