@@ -125,11 +125,31 @@ func (p *pathManager) announceEndpoint(now time.Time, c *Conn, ep Endpoint) {
 	if ep.Flags&EndpointSignal == 0 || ep.Addr == c.laddr.Addr() {
 		return
 	}
-	p.announce = append(p.announce, announcement{ep: ep, sends: 1})
-	p.queueAddAddr(now, c, ep)
-	if !c.timer.running(timerAddAddr) {
-		c.timer.set(timerAddAddr, now, p.announceWait(c, 1))
+	p.announce = append(p.announce, announcement{ep: ep})
+	p.announceNext(now, c)
+}
+
+// announceNext sends the next ADD_ADDR, or repeats one that was not echoed
+// (section 3.4.1). They go one at a time, each after the echo of the one before
+// it or the wait for that: Linux drops an address that comes while it is still
+// busy with another.
+func (p *pathManager) announceNext(now time.Time, c *Conn) {
+	if c.timer.running(timerAddAddr) {
+		return
 	}
+	var next *announcement
+	for i := range p.announce {
+		a := &p.announce[i]
+		if !a.done && a.sends <= addAddrRetries && (next == nil || a.sends < next.sends) {
+			next = a
+		}
+	}
+	if next == nil {
+		return
+	}
+	next.sends++
+	p.queueAddAddr(now, c, next.ep)
+	c.timer.set(timerAddAddr, now, p.announceWait(c, next.sends))
 }
 
 func (p *pathManager) queueAddAddr(now time.Time, c *Conn, ep Endpoint) {
@@ -150,31 +170,16 @@ func (p *pathManager) announceWait(c *Conn, n int) time.Duration {
 	return wait << (n - 1)
 }
 
-// announceAgain repeats ADD_ADDRs that were not echoed (section 3.4.1).
-func (p *pathManager) announceAgain(now time.Time, c *Conn) {
-	most := 0
-	for i := range p.announce {
-		a := &p.announce[i]
-		if a.done || a.sends > addAddrRetries {
-			continue
-		}
-		a.sends++
-		most = max(most, a.sends)
-		p.queueAddAddr(now, c, a.ep)
-	}
-	if most > 0 {
-		c.timer.set(timerAddAddr, now, p.announceWait(c, most))
-	}
-}
-
 // receivedAddAddr takes an address the peer announces, or the echo of ours.
 func (p *pathManager) receivedAddAddr(now time.Time, c *Conn, sf *Subflow, a *wire.AddAddr) {
 	if a.Echo {
 		for i := range p.announce {
-			if p.announce[i].ep.ID == a.ID && p.announce[i].ep.Addr == a.Addr {
-				p.announce[i].done = true
+			if n := &p.announce[i]; !n.done && n.ep.ID == a.ID && n.ep.Addr == a.Addr {
+				n.done = true
+				c.timer.stop(timerAddAddr)
 			}
 		}
+		p.announceNext(now, c)
 		return
 	}
 	want := wire.AddAddrHMAC(c.peer.key, c.local.key, a)

@@ -44,7 +44,7 @@ func (c *Conn) runTimers(now time.Time) {
 		c.dataTimeout(now)
 	}
 	if c.timer.fired(timerAddAddr, now) {
-		c.pm.announceAgain(now, c)
+		c.pm.announceNext(now, c)
 	}
 	if c.timer.fired(timerSignal, now) {
 		c.pm.sendSignals(now, c)
