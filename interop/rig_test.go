@@ -33,9 +33,7 @@ const pcapEnv = "BRAID_INTEROP_PCAP"
 
 // rig is two hosts joined by cables, path 1 to path n. At the peer the kernel's
 // stack speaks; at the user Braid's does, behind a TUN interface, with one
-// address for each path. The user's kernel forwards between the two: what comes
-// from Braid's n-th address leaves by path n, and the peer reaches that address
-// by path n.
+// address for each path. The user's kernel forwards between the two.
 type rig struct {
 	t          testing.TB
 	peer, user *netns.NS
@@ -91,7 +89,8 @@ func newRig(t testing.TB, s setup) *rig {
 	return r
 }
 
-// addPath lays the cable of path n and the routes over it.
+// addPath lays the cable of path n and the routes over it. Between Braid's i-th
+// address and the peer's j-th, packets take path max(i, j) both ways.
 func (r *rig) addPath(n int) {
 	r.t.Helper()
 	name := fmt.Sprintf("path%d", n)
@@ -101,22 +100,28 @@ func (r *rig) addPath(n int) {
 		fmt.Sprintf("fd01:%d::1/64", n), fmt.Sprintf("fd01:%d::2/64", n),
 	}})
 	r.paths = append(r.paths, p)
-	for _, family := range []struct{ user, peer, ours netip.Addr }{
-		{p.user.Addrs[0], peer4(n), ours4(n)},
-		{p.user.Addrs[1], peer6(n), ours6(n)},
-	} {
-		ours := netip.PrefixFrom(family.ours, family.ours.BitLen()).String()
-		r.peer.AddRoute(netns.Route{Dst: ours, Via: family.user.String(), Dev: p.peer})
-		r.user.AddRoute(netns.Route{Dst: "default", Via: family.peer.String(), Dev: p.user, Table: 100 + n})
-		r.user.AddSourceRule(family.ours.String(), 100+n)
-		// What the peer sends from its address on path n takes path n too.
-		r.peer.AddRoute(netns.Route{Dst: "default", Via: family.user.String(), Dev: p.peer, Table: 100 + n})
-		r.peer.AddSourceRule(family.peer.String(), 100+n)
+	r.user.AddSourceRule(ours4(n).String(), 100+n)
+	r.user.AddSourceRule(ours6(n).String(), 100+n)
+	r.peer.AddSourceRule(peer4(n).String(), 100+n)
+	r.peer.AddSourceRule(peer6(n).String(), 100+n)
+	for i := 1; i <= n; i++ {
+		for _, pair := range []struct{ ours, peer int }{{n, i}, {i, n}} {
+			r.user.AddRoute(netns.Route{Dst: alone(peer4(pair.peer)), Via: peer4(n).String(), Dev: p.user, Table: 100 + pair.ours})
+			r.user.AddRoute(netns.Route{Dst: alone(peer6(pair.peer)), Via: peer6(n).String(), Dev: p.user, Table: 100 + pair.ours})
+			r.peer.AddRoute(netns.Route{Dst: alone(ours4(pair.ours)), Via: p.user.Addrs[0].String(), Dev: p.peer, Table: 100 + pair.peer})
+			r.peer.AddRoute(netns.Route{Dst: alone(ours6(pair.ours)), Via: p.user.Addrs[1].String(), Dev: p.peer, Table: 100 + pair.peer})
+		}
 	}
+	// For the peer's choice of a source address.
+	r.peer.AddRoute(netns.Route{Dst: alone(ours4(n)), Via: p.user.Addrs[0].String(), Dev: p.peer})
+	r.peer.AddRoute(netns.Route{Dst: alone(ours6(n)), Via: p.user.Addrs[1].String(), Dev: p.peer})
 	// Kernel MPTCP over veth reorders without.
 	p.user.SetRPS(3)
 	p.peer.SetRPS(3)
 }
+
+// alone is the prefix of one address.
+func alone(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }
 
 // openTUN makes the interface behind which Braid's addresses are.
 func (r *rig) openTUN() {
@@ -338,4 +343,43 @@ func (r *rig) eventually(what string, ok func() bool) {
 			r.t.Fatalf("never happened: %s", what)
 		}
 	}
+}
+
+// wantSubflows waits until both ends have n subflows established.
+func (r *rig) wantSubflows(ours *host.Conn, theirs *kernel.Conn, n int) {
+	r.t.Helper()
+	var got [2]int
+	for end := time.Now().Add(wait); ; time.Sleep(2 * time.Millisecond) {
+		got = [2]int{established(ours), kernelSubflows(r.t, theirs)}
+		if got == [2]int{n, n} {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("%d subflows at Braid and %d at the peer, want %d\n%+v\n%s",
+				got[0], got[1], n, ours.Info().Subflows, inWords(r.peer.Counters().Since(nil)))
+		}
+	}
+}
+
+func established(c *host.Conn) (n int) {
+	for _, sf := range c.Info().Subflows {
+		if sf.Established {
+			n++
+		}
+	}
+	return n
+}
+
+func kernelSubflows(t testing.TB, c *kernel.Conn) (n int) {
+	t.Helper()
+	info, err := c.FullInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sf := range info.Subflows {
+		if sf.TCP.State == kernel.Established {
+			n++
+		}
+	}
+	return n
 }
