@@ -34,7 +34,7 @@ func (c *Conn) Close(now time.Time) {
 	}
 	c.CloseWrite(now)
 	c.maybeClosePlain(now)
-	c.timer.set(timerOrphan, now, orphanTimeout)
+	c.armOrphan(now)
 	c.afterwards(now)
 }
 
@@ -54,13 +54,22 @@ func (c *Conn) maybeClosePlain(now time.Time) {
 	}
 }
 
-// orphanTimeout is how long a closed connection waits for the peer to take any
-// more of what is left, and then to close too.
-const orphanTimeout = 60 * time.Second
+const (
+	// flushTimeout is how long a closed connection waits for the peer to take
+	// any more of what is left: R2 of RFC 9293 section 3.8.3 is at least 100 s.
+	flushTimeout = 180 * time.Second
+	// orphanTimeout is how long it then waits for the peer to close too.
+	orphanTimeout = 60 * time.Second
+)
 
-// keepOrphan lets a closed connection go on: the peer has taken something.
-func (c *Conn) keepOrphan(now time.Time) {
-	if c.timer.running(timerOrphan) {
+// armOrphan watches over a closed connection, from the close on and whenever
+// the peer has taken something.
+func (c *Conn) armOrphan(now time.Time) {
+	switch {
+	case !c.closed || c.mode == modeClosed:
+	case c.snd.una < c.out.End():
+		c.timer.set(timerOrphan, now, flushTimeout)
+	default:
 		c.timer.set(timerOrphan, now, orphanTimeout)
 	}
 }

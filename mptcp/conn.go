@@ -198,6 +198,9 @@ func (c *Conn) reap(now time.Time) {
 	})
 	if c.Done() {
 		c.out.Clear()
+		if c.closed || c.in.Readable() == 0 { // what waits for earlier bytes waits for ever
+			c.in.Clear()
+		}
 	}
 }
 

@@ -154,7 +154,7 @@ func (sf *Subflow) Acked(now time.Time, ch *tcp.Chunk) {
 	sf.oldest.pop(ch.Lo)
 	if c.mode == modePlain {
 		c.snd.una = max(c.snd.una, ch.Data+seq.Pos(ch.Len()))
-		c.keepOrphan(now)
+		c.armOrphan(now)
 		c.growSend()
 		c.news.writable = true
 	}
@@ -222,7 +222,7 @@ func (c *Conn) receivedDataAck(now time.Time, sf *Subflow, seg *wire.Segment) {
 		c.snd.fin = finAcked
 	}
 	c.armDataTimer(now)
-	c.keepOrphan(now)
+	c.armOrphan(now)
 	c.growSend()
 	c.release()
 }

@@ -2,7 +2,6 @@ package simtest
 
 import (
 	"bytes"
-	"io"
 	"time"
 
 	"github.com/braid-mptcp/braid/mptcp"
@@ -79,8 +78,11 @@ func (a *App) write(now time.Time) {
 		}
 		n, err := a.Conn.Write(now, b)
 		a.Send = a.Send[n:]
-		if err != nil {
+		if err == mptcp.ErrWouldBlock {
 			return
+		}
+		if err != nil {
+			a.Send = nil // there is nobody to take it
 		}
 	}
 }
@@ -139,10 +141,6 @@ func (a *App) end(now time.Time) {
 		a.Abort(now)
 	}
 	if len(a.Send) > 0 {
-		if a.Err != nil && a.Err != io.EOF && a.Close {
-			a.Close = false
-			a.Conn.Close(now)
-		}
 		return
 	}
 	if h.Hasty && !a.closed {

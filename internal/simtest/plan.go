@@ -60,6 +60,13 @@ type Move struct {
 func RandomPlan(seed uint64) Plan {
 	d := dice{rand.New(rand.NewPCG(seed, 0x706c616e))}
 	p := Plan{Scenario: sim.RandomScenario(seed)}
+	for i := range p.Scenario.Paths {
+		// A burst lasts for packets, not for a time: one retransmission at a
+		// time would meet it for many minutes.
+		for _, line := range []*sim.LinkConfig{&p.Scenario.Paths[i].AB, &p.Scenario.Paths[i].BA} {
+			line.Burst.Leave = max(line.Burst.Leave, 0.5)
+		}
+	}
 	for i := range p.Hosts {
 		p.Hosts[i] = d.host(p.Scenario)
 	}

@@ -32,6 +32,7 @@ type ConnResult struct {
 	Subflows  int // ever, at the dialler's end
 	Fallback  mptcp.FallbackReason
 	Bytes     int
+	LateError bool // an end closed, and the connection ended with an error all the same
 }
 
 // run is a Plan being carried out.
@@ -377,7 +378,7 @@ func (c *connRun) aborted() bool {
 
 func (c *connRun) whole() bool {
 	for e, app := range c.ends {
-		if app == nil || app.Conn.Err() != nil {
+		if app == nil {
 			return false
 		}
 		if !c.plan.Ends[e].Habits.Hasty && (app.Err != io.EOF || app.Received.Len() != len(c.sent[1-e])) {
@@ -397,6 +398,7 @@ func (c *connRun) result() ConnResult {
 			continue
 		}
 		res.Bytes += app.Received.Len()
+		res.LateError = res.LateError || app.Conn.Err() != nil && res.Whole
 		if e == 0 {
 			info := app.Conn.Info(time.Time{})
 			res.Multipath, res.Fallback = info.Multipath, info.Fallback
