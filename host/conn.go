@@ -10,10 +10,14 @@ import (
 	"github.com/braid-mptcp/braid/stack"
 )
 
-// How much one turn of Write hands to the stack. Less would take the lock too
-// often; more would keep others from it for long, and would have left the
-// processor's cache by the time it is cut into segments.
-const writeChunk = 128 << 10
+// How much one turn of Write hands to the stack, and of Read takes from it.
+// Less would take the lock too often; more would keep others from it for long,
+// and would have left the processor's cache by the time it is cut into
+// segments.
+const (
+	writeChunk = 128 << 10
+	readChunk  = 256 << 10
+)
 
 // Conn is a connection of a Host. It implements net.Conn, and like one its
 // methods may be called from any goroutine.
@@ -101,7 +105,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 			c.shard.mu.Unlock()
 			return 0, nil
 		}
-		n, err := c.core.Read(now, b)
+		n, err := c.core.Read(now, b[:min(len(b), readChunk)])
 		if err != mptcp.ErrWouldBlock {
 			c.shard.leave(now)
 			if err != nil && err != io.EOF {

@@ -18,5 +18,6 @@
 //
 // # Limitations
 //
-// A Host has one shard, so that one processor at a time does protocol work.
+// A Host has one shard, so that one processor at a time does protocol work. It
+// cannot connect to itself: what it sends goes out of a device.
 package host
