@@ -62,7 +62,7 @@ func (sf *Subflow) receivedSYN(now time.Time, seg *wire.Segment) bool {
 		c.enterPlain(now, sf, SimultaneousOpen, 0)
 	case !seg.Options.Has(wire.HasCapable):
 		c.enterPlain(now, sf, NotAccepted, 0)
-	case cp.Keys != 1 || cp.Version != wire.V1 || !usableCapable(cp):
+	case cp.Keys != 1 || cp.Version != wire.V1 || !usableCapable(cp) || cp.Flags&wire.CapableCrypto != wire.CapableHMAC:
 		// Our own option sent back has no key; another version or
 		// algorithm was never offered.
 		c.enterPlain(now, sf, BadAnswer, 0)
@@ -84,7 +84,7 @@ func (sf *Subflow) receivedThird(now time.Time, seg *wire.Segment) bool {
 	o := &seg.Options
 	switch {
 	case c.mode != modeOpening:
-	case o.Has(wire.HasCapable) && o.Capable.Keys == 2:
+	case o.Has(wire.HasCapable) && o.Capable.Keys == 2 && usableCapable(&o.Capable):
 		if o.Capable.ReceiverKey != c.local.key || o.Capable.Version != wire.V1 {
 			c.enterPlain(now, sf, BadAnswer, 0)
 			break

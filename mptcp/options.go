@@ -180,7 +180,7 @@ func (sf *Subflow) receivedSignals(now time.Time, seg *wire.Segment) bool {
 			c.pm.fullyEstablished(now, c)
 		}
 		return sf.receivedDSS(now, seg, pos)
-	case o.Has(wire.HasCapable) && o.Capable.Keys == 2 && sf.first && !c.initiator:
+	case o.Has(wire.HasCapable) && o.Capable.Keys == 2 && usableCapable(&o.Capable) && sf.first && !c.initiator:
 		if o.Capable.HasData {
 			if c.checksum != o.Capable.HasChecksum {
 				return sf.checksumMissing(now)

@@ -223,10 +223,7 @@ func (p *pathManager) accept(a *wire.AddAddr) bool {
 // a mistake or a forgery, so the peer is asked for a sign of life first.
 func (p *pathManager) receivedRemoveAddr(now time.Time, c *Conn, r *wire.RemoveAddr) {
 	for _, id := range r.IDs[:r.Len] {
-		p.remote = slices.DeleteFunc(p.remote, func(a remoteAddr) bool { return a.id == id && id != 0 })
-		if id == 0 {
-			p.noJoinThere = true
-		}
+		p.remote = slices.DeleteFunc(p.remote, func(a remoteAddr) bool { return a.id == id })
 		for _, sf := range c.subflows {
 			if sf.remoteID == id && sf.established() {
 				sf.stale = c.alternative(sf) || sf.stale
@@ -486,7 +483,7 @@ func (p *pathManager) wanted(now time.Time, c *Conn, ep *Endpoint, r *remoteAddr
 		at = netip.AddrPortFrom(at.Addr(), c.raddr.Port())
 	}
 	switch {
-	case !r.announced, r.id == 0 && p.noJoinThere && c.began > 0 && c.anyAlive():
+	case !r.announced, r.id == 0 && p.noJoinThere:
 		return at, false
 	case r.id == 0 && !c.initiator:
 		return at, false
