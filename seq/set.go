@@ -92,6 +92,14 @@ func (s *Set) Contains(r Range) bool {
 	return i < len(s.ranges) && s.ranges[i].Lo <= r.Lo && r.Hi <= s.ranges[i].Hi
 }
 
+// Find gives the range that p lies in, if it is in the set.
+func (s *Set) Find(p Pos) (r Range, ok bool) {
+	if i := s.find(p + 1); i < len(s.ranges) && s.ranges[i].Contains(p) {
+		return s.ranges[i], true
+	}
+	return Range{}, false
+}
+
 // Missing calls f for each part of r that is not in the set, in order.
 func (s *Set) Missing(r Range, f func(Range)) {
 	for r.Lo < r.Hi {

@@ -50,6 +50,7 @@ type sender struct {
 	scaled    bool // the peer sent a window scale option
 	fin       finState
 	finPos    seq.Pos
+	override  bool    // send whatever little the window takes, once
 	cwndLimit seq.Pos // nxt when the congestion window last held data back
 	lastSend  time.Time
 	syns      int // SYNs sent, with retransmissions

@@ -90,7 +90,7 @@ func (c *Conn) heardDuplicate(now time.Time, seg *wire.Segment, pos, end seq.Pos
 	switch {
 	case len(seg.Payload) > 0 && end <= c.rcv.nxt:
 		c.ack.duplicate(seq.Range{Lo: pos, Hi: pos + seq.Pos(len(seg.Payload))})
-		c.ack.now = true
+		c.ack.now, c.ack.alone = true, c.sackOn()
 	case c.rcv.nxt-1 <= end && pos <= c.rcv.nxt:
 		c.ack.now = c.nearby.allow(now) || c.ack.now
 	default:
@@ -283,10 +283,11 @@ func (c *Conn) takeWindow(seg *wire.Segment, pos, ack seq.Pos) {
 	if ack < c.snd.una || c.snd.wl1 > pos || c.snd.wl1 == pos && c.snd.wl2 > ack {
 		return
 	}
+	closed := c.snd.wnd == 0
 	c.snd.wnd = c.ScaledWindow(seg)
 	c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
 	c.snd.wl1, c.snd.wl2 = pos, ack
-	if c.snd.wnd > 0 {
-		c.timer.stop(timerPersist)
+	if closed && c.snd.wnd > 0 {
+		c.timer.stop(timerPersist) // maybePersist starts it again should this be too little
 	}
 }

@@ -18,7 +18,7 @@ func (k *keepAlive) start(c *Conn, now time.Time) {
 
 func (k *keepAlive) heard(c *Conn, now time.Time) {
 	k.probes = 0
-	if c.state.synchronized() {
+	if c.state.Open() {
 		k.start(c, now)
 	}
 }
@@ -30,8 +30,8 @@ func (c *Conn) Probe() { c.alive.send = true }
 func (c *Conn) LastHeard() time.Time { return c.rcv.last }
 
 func (c *Conn) keepAliveTimeout(now time.Time) {
-	if !c.sent.empty() {
-		c.alive.start(c, now) // the retransmission timer watches
+	if !c.sent.empty() || c.timer.running(timerPersist) {
+		c.alive.start(c, now) // another timer watches
 		return
 	}
 	if c.alive.probes >= c.cfg.KeepAlive.Count {
@@ -53,7 +53,13 @@ func (c *Conn) maybePersist(now time.Time) {
 	c.timer.set(timerPersist, now, c.rtt.rto)
 }
 
-// persistTimeout probes. Deviation: the probe is an empty segment below the
+// orphanProbes is how many probes of a closed window a peer gets whose
+// connection nobody here waits for any more: keeping such a window closed is
+// a way to use up memory (RFC 6429).
+const orphanProbes = 8
+
+// persistTimeout sends what fits a window that stayed too small for a full
+// segment (the override of RFC 9293 section 3.8.6.2.1), or probes. Deviation: the probe is an empty segment below the
 // window, as Linux sends, which every receiver must answer with its window;
 // a byte of new data beyond it (RFC 9293) would have to be taken back into
 // account everywhere. Probing goes on as long as the peer answers.
@@ -61,7 +67,11 @@ func (c *Conn) persistTimeout(now time.Time) {
 	if !c.upper.Pending() || !c.sent.empty() {
 		return
 	}
-	if c.alive.probes >= c.cfg.Retries {
+	if c.snd.wnd > 0 {
+		c.snd.override = true
+		return
+	}
+	if c.probedEnough(now) {
 		c.abort(now, ErrTimeout)
 		return
 	}
@@ -70,4 +80,13 @@ func (c *Conn) persistTimeout(now time.Time) {
 	c.stats.WindowProbes++
 	c.alive.send = true
 	c.timer.set(timerPersist, now, c.rtt.backoff(c.alive.backoff))
+}
+
+// probedEnough reports whether the peer of a closed window is gone, or kept us
+// waiting for too long.
+func (c *Conn) probedEnough(now time.Time) bool {
+	if c.cfg.UserTimeout > 0 {
+		return c.alive.probes > 0 && now.Sub(c.rcv.last) >= c.cfg.UserTimeout
+	}
+	return c.alive.probes >= c.cfg.Retries || c.orphan && c.alive.backoff >= orphanProbes
 }

@@ -27,11 +27,12 @@ func defaultMSS(remote netip.Addr) int {
 
 // pathMTU is how large segments may be.
 type pathMTU struct {
-	headers int // IP and TCP without options
-	floor   int // smallest MTU a path can have
-	ours    int // the MSS we announce
-	mss     int // payload and options of a full segment: the smaller of the path's and the peer's
-	tried   int // timeouts in a row with full segments
+	headers int       // IP and TCP without options
+	floor   int       // smallest MTU a path can have
+	ours    int       // the MSS we announce
+	mss     int       // payload and options of a full segment: the smaller of the path's and the peer's
+	tried   int       // timeouts in a row with full segments
+	since   time.Time // when the first of them was
 }
 
 func (m *pathMTU) init(cfg *Config) {
@@ -75,13 +76,20 @@ func (c *Conn) shrinkTo(now time.Time, mss int) {
 }
 
 // timeout looks for a black hole: full segments that vanish in silence while
-// nothing says why (RFC 2923 section 2.1).
+// nothing says why (RFC 2923 section 2.1). So that a path that is dead, or a
+// peer that took its window back, is not taken for one, a probe goes along:
+// only if the peer answers to that are the segments too large.
 func (m *pathMTU) timeout(c *Conn, now time.Time) {
-	live := c.sent.live()
-	if len(live) == 0 || live[0].len() < c.SegmentSize() {
+	first := c.sent.live()[0]
+	if first.len() < c.SegmentSize() || c.snd.wnd < c.SegmentSize() {
 		return
 	}
-	if m.tried++; m.tried < 2 {
+	c.Probe()
+	if m.tried++; m.tried == 1 {
+		m.since = now
+		return
+	}
+	if !c.rcv.last.After(m.since) {
 		return
 	}
 	switch {

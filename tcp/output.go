@@ -49,9 +49,21 @@ func (c *Conn) outputAck(now time.Time, p *Packet) bool {
 	if !c.ack.now {
 		return false
 	}
-	c.begin(now, p, wire.ACK, c.snd.nxt)
+	c.begin(now, p, wire.ACK, c.ackPosition())
 	c.emit(now, p, nil, 0, 0)
 	return true
+}
+
+// ackPosition is the sequence number of a segment without data: SND.NXT,
+// unless the peer took back the window that reached so far. A peer does not
+// take an acknowledgement from outside its window (RFC 9293 section 3.10.7.4).
+// What the scale of the window rounds off is not taken back.
+func (c *Conn) ackPosition() seq.Pos {
+	edge := c.snd.una + seq.Pos(c.snd.wnd)
+	if c.snd.nxt-edge < 1<<c.snd.scale {
+		return c.snd.nxt
+	}
+	return edge
 }
 
 // Wants reports whether the next Output would have something to say besides
@@ -111,6 +123,7 @@ func (c *Conn) outputLost(now time.Time, p *Packet) bool {
 		}
 		room := c.cc.Window() - q.pipe()
 		if room < min(r.len(), c.SegmentSize()) && (i > 0 || q.pipe() > 0 && r.again) {
+			c.snd.cwndLimit = c.snd.nxt
 			return false
 		}
 		n := min(r.len(), c.maxPayload(), max(room-room%c.SegmentSize(), c.SegmentSize()))
@@ -164,6 +177,7 @@ func (c *Conn) outputNew(now time.Time, p *Packet) bool {
 		c.loss.progress, c.loss.arrived = now, now
 		c.timer.stop(timerPersist)
 	}
+	c.snd.override = false
 	c.snd.nxt = ch.Hi
 	c.stats.BytesSent += uint64(ch.Len())
 	rec := record{lo: ch.Lo, hi: ch.Hi, chunk: ch, sentAt: now, push: !c.upper.Pending()}
@@ -191,9 +205,12 @@ func (c *Conn) request(now time.Time) (Request, bool) {
 	if window <= 0 {
 		return Request{}, false
 	}
-	n := min(max(room, size), c.burst(size))
-	r := Request{Pos: c.snd.nxt, Max: min(n-n%size, window), Least: 1}
-	r.Whole = window < size && window < c.snd.maxWnd/2
+	n := min(max(room, size), c.burst(size), window)
+	if n > size {
+		n -= n % size
+	}
+	r := Request{Pos: c.snd.nxt, Max: n, Least: 1}
+	r.Whole = window < size && window < c.snd.maxWnd/2 && !c.snd.override
 	if c.cfg.Nagle && c.snd.fin == finNone && !c.sent.empty() {
 		r.Least = size
 	}

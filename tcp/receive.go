@@ -27,20 +27,23 @@ type acker struct {
 	dup      seq.Range // what came twice, for a DSACK (RFC 2883)
 }
 
-// outOfOrder notes where a SACK block should begin (RFC 2018 section 4: the
-// block with the newest data first, then the most recent others).
-func (a *acker) outOfOrder(at seq.Pos) {
-	for i, p := range a.recent {
-		if p == at {
-			copy(a.recent[1:], a.recent[:i])
-			a.recent[0] = at
-			return
+// outOfOrder notes that data came at position at, which lies in a block of
+// ahead: that block is to be named first, then the most recent others (RFC
+// 2018 section 4).
+func (a *acker) outOfOrder(at seq.Pos, ahead *seq.Set) {
+	first, kept := at, 0
+	for _, p := range a.recent {
+		if kept < len(a.recent)-1 && !ahead.Contains(seq.Range{Lo: min(p, at), Hi: max(p, at) + 1}) {
+			a.recent[kept], first = first, p
+			kept++
 		}
 	}
-	copy(a.recent[1:], a.recent[:])
-	a.recent[0] = at
+	a.recent[kept] = first
+	clear(a.recent[kept+1:])
 }
 
+// duplicate notes bytes that came twice, for the first block of the next
+// acknowledgement (RFC 2883 section 4).
 func (a *acker) duplicate(r seq.Range) { a.dup = r }
 
 // handleData is the seventh and eighth step of section 3.10.7.4: the
@@ -78,11 +81,15 @@ func (c *Conn) handleData(now time.Time, seg *wire.Segment, pos seq.Pos) {
 	}
 }
 
+// maxAhead is how many separate blocks are kept beyond RCV.NXT. A peer that
+// sends every other byte makes us work for each; more than this it sends again.
+const maxAhead = 4096
+
 // takeBytes delivers the new ones among b, which lies at rg, and decides when
 // to acknowledge (RFC 5681 section 4.2).
 func (c *Conn) takeBytes(now time.Time, rg seq.Range, b []byte) {
-	c.stats.BytesReceived += uint64(len(b))
 	if rg.Lo == c.rcv.nxt && c.rcv.ahead.Empty() {
+		c.stats.BytesReceived += uint64(len(b))
 		c.upper.Deliver(now, rg.Lo, b)
 		c.rcv.nxt = rg.Hi
 		c.ack.unacked += len(b)
@@ -91,24 +98,37 @@ func (c *Conn) takeBytes(now time.Time, rg seq.Range, b []byte) {
 		return
 	}
 	c.ack.now = true
-	for rest := rg; !rest.Empty(); {
-		gap, next := c.rcv.ahead.NextGap(rest)
-		if gap.Lo > rest.Lo {
-			c.ack.duplicate(seq.Range{Lo: rest.Lo, Hi: gap.Lo})
-		}
-		if !gap.Empty() {
-			c.upper.Deliver(now, gap.Lo, b[gap.Lo-rg.Lo:gap.Hi-rg.Lo])
-		}
-		rest.Lo = next
+	if rg.Lo > c.rcv.nxt && len(c.rcv.ahead.Ranges()) >= maxAhead {
+		return
 	}
-	c.rcv.ahead.Add(rg)
+	c.takeGaps(now, rg, b)
 	if first := c.rcv.ahead.Ranges()[0]; first.Lo <= c.rcv.nxt {
 		c.rcv.nxt = first.Hi
 		c.rcv.ahead.Remove(first)
 		c.upper.InOrder(now, c.rcv.nxt)
-		return
+	} else {
+		c.ack.outOfOrder(rg.Lo, &c.rcv.ahead)
 	}
-	c.ack.outOfOrder(rg.Lo)
+	// On data it would not be a duplicate acknowledgement, nor have room for SACK.
+	c.ack.alone = !c.rcv.ahead.Empty()
+}
+
+// takeGaps delivers what of b, which lies at rg, was not there yet.
+func (c *Conn) takeGaps(now time.Time, rg seq.Range, b []byte) {
+	for rest := rg; !rest.Empty(); {
+		gap, next := c.rcv.ahead.NextGap(rest)
+		if gap.Empty() {
+			c.ack.duplicate(rest)
+			break
+		}
+		if rest.Lo < gap.Lo {
+			c.ack.duplicate(seq.Range{Lo: rest.Lo, Hi: gap.Lo})
+		}
+		c.stats.BytesReceived += uint64(gap.Len())
+		c.upper.Deliver(now, gap.Lo, b[gap.Lo-rg.Lo:gap.Hi-rg.Lo])
+		rest.Lo = next
+	}
+	c.rcv.ahead.Add(rg)
 }
 
 // scheduleAck acknowledges every second full segment at once, and the rest
@@ -177,15 +197,16 @@ func (c *Conn) appendSACK(o *wire.Options, room int) {
 		c.ack.dup = seq.Range{}
 	}
 	ranges := c.rcv.ahead.Ranges()
-	for i, p := range c.ack.recent {
-		for _, r := range ranges {
-			if r.Contains(p) && !c.reported(p, i) {
-				add(r)
-			}
+	for _, p := range c.ack.recent {
+		if r, ok := c.rcv.ahead.Find(p); ok {
+			add(r)
 		}
 	}
 	for _, r := range ranges {
-		if !c.reportedRange(r) {
+		if len(blocks) == n {
+			break
+		}
+		if !c.ack.named(r) {
 			add(r)
 		}
 	}
@@ -194,20 +215,9 @@ func (c *Conn) appendSACK(o *wire.Options, room int) {
 	}
 }
 
-// reported tells whether an earlier of the recent positions lies in the same
-// block as recent[i].
-func (c *Conn) reported(p seq.Pos, i int) bool {
-	for _, q := range c.ack.recent[:i] {
-		if c.rcv.ahead.Contains(seq.Range{Lo: min(p, q), Hi: max(p, q) + 1}) {
-			return true
-		}
-	}
-	return false
-}
-
-// reportedRange tells whether r was named by way of a recent position.
-func (c *Conn) reportedRange(r seq.Range) bool {
-	for _, p := range c.ack.recent {
+// named tells whether r was named by way of a recent position.
+func (a *acker) named(r seq.Range) bool {
+	for _, p := range a.recent {
 		if r.Contains(p) {
 			return true
 		}

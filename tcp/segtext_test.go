@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/braid-mptcp/braid/seq"
 	"github.com/braid-mptcp/braid/wire"
@@ -232,4 +233,13 @@ func segmentText(lo, hi int, last bool) string {
 		flags = "PA"
 	}
 	return fmt.Sprintf("%s %d:%d", flags, lo, hi)
+}
+
+// payloadRange is where the payload of a segment lies.
+func payloadRange(t testing.TB, text string) (lo, hi int) {
+	t.Helper()
+	if _, err := fmt.Sscanf(segTokens(text)[1], "%d:%d", &lo, &hi); err != nil {
+		t.Fatalf("%s: no payload", text)
+	}
+	return lo, hi
 }

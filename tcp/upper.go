@@ -41,7 +41,11 @@ func (r *Request) Fit(n int) int {
 	if n < r.Least || r.Whole && n > r.Max {
 		return 0
 	}
-	return min(n, r.Max)
+	n = min(n, r.Max)
+	if n > r.Least {
+		n -= n % r.Least // what is left of a segment waits too
+	}
+	return n
 }
 
 // Upper is the layer above a Conn. Its methods are called by the Conn's, on
