@@ -6,6 +6,7 @@ import (
 
 	"github.com/braid-mptcp/braid/seq"
 	"github.com/braid-mptcp/braid/stream"
+	"github.com/braid-mptcp/braid/tcp"
 	"github.com/braid-mptcp/braid/wire"
 )
 
@@ -154,7 +155,7 @@ func (sf *Subflow) addMapping(now time.Time, m mapping) {
 func (sf *Subflow) Deliver(now time.Time, pos seq.Pos, b []byte) {
 	c := sf.conn
 	sf.stats.BytesReceived += uint64(len(b))
-	if c.mode == modeClosed {
+	if c.mode == modeClosed || sf.tc.State() == tcp.StateClosed {
 		return
 	}
 	if c.mode != modeMultipath {
@@ -162,32 +163,38 @@ func (sf *Subflow) Deliver(now time.Time, pos seq.Pos, b []byte) {
 		return
 	}
 	end := pos + seq.Pos(len(b))
-	for pos < end {
+	for pos < end && sf.tc.State() != tcp.StateClosed {
 		m, upTo := sf.maps.at(pos, end)
 		piece := b[:upTo-pos]
 		if m == nil || m.staged {
-			sf.stage(pos, piece)
+			sf.stage(now, pos, piece)
 		} else {
 			c.insert(now, m.data+pos-m.ssn.Lo, piece)
 		}
 		b, pos = b[upTo-pos:], upTo
 	}
-	if sf.staged != nil {
+	if sf.staged != nil && pos == end {
 		sf.moveStaged(now)
 	}
 }
 
 // stage keeps bytes of the subflow for later. They are outside the
-// connection's window accounting (RFC 8684 section 3.3.1), but not more than a
-// window, since TCP took them.
-func (sf *Subflow) stage(pos seq.Pos, b []byte) {
+// connection's window accounting (RFC 8684 section 3.3.1): at most a window,
+// since TCP took them, and the mapping before it that is not complete. A peer
+// that leaves more than that without a mapping is given up.
+func (sf *Subflow) stage(now time.Time, pos seq.Pos, b []byte) {
 	if sf.staged == nil {
-		s := stream.NewRecv(sf.conn.host.Pool(), sf.conn.cfg.RecvBuffer)
+		s := stream.NewRecv(sf.conn.host.Pool(), sf.conn.cfg.RecvBuffer+maxMapping)
 		s.Skip(sf.tc.RcvNxt())
 		sf.staged = &s
 	}
-	sf.staged.Insert(pos, b)
+	if sf.staged.Insert(pos, b) < len(b) {
+		sf.reset(now, wire.ResetOutstanding, true)
+	}
 }
+
+// maxMapping is the length of the longest mapping.
+const maxMapping = 1<<16 - 1
 
 // moveStaged moves bytes whose mapping is complete to the stream.
 func (sf *Subflow) moveStaged(now time.Time) {
