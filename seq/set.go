@@ -111,9 +111,10 @@ func (s *Set) Missing(r Range, f func(Range)) {
 	}
 }
 
-// NextGap gives the first part of r that is not in the set (empty if all of r
-// is), and where to go on looking.
+// NextGap gives the first part of r that is not in the set (if all of r is,
+// empty and at the end of r), and where to go on looking.
 func (s *Set) NextGap(r Range) (gap Range, next Pos) {
+	end := r.Hi
 	i := s.find(r.Lo + 1)
 	if i < len(s.ranges) && s.ranges[i].Lo <= r.Lo {
 		r.Lo = s.ranges[i].Hi
@@ -123,7 +124,7 @@ func (s *Set) NextGap(r Range) (gap Range, next Pos) {
 		r.Hi = min(r.Hi, s.ranges[i].Lo)
 	}
 	if r.Empty() {
-		return Range{}, max(r.Lo, r.Hi)
+		return Range{end, end}, end
 	}
 	return r, r.Hi
 }

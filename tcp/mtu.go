@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	minSegment = 88 // what is left of the smallest IPv4 path with all options
+	minSegment = 88  // what is left of the smallest IPv4 path with all options
+	minMSS     = 536 // of a path that is no exception (RFC 9293 section 3.7.1)
 	minMTU4    = 576
 	minMTU6    = 1280
 	// probeMTU is what a path that swallows large packets in silence is
@@ -20,7 +21,7 @@ const (
 // defaultMSS is assumed of a peer that names none (RFC 9293 section 3.7.1).
 func defaultMSS(remote netip.Addr) int {
 	if remote.Is4() {
-		return 536
+		return minMSS
 	}
 	return 1220
 }
@@ -75,13 +76,13 @@ func (c *Conn) shrinkTo(now time.Time, mss int) {
 	}
 }
 
-// timeout looks for a black hole: full segments that vanish in silence while
-// nothing says why (RFC 2923 section 2.1). So that a path that is dead, or a
+// timeout looks for a black hole: segments larger than every path has to take
+// that vanish in silence while nothing says why (RFC 2923 section 2.1). So that a path that is dead, or a
 // peer that took its window back, is not taken for one, a probe goes along:
 // only if the peer answers to that are the segments too large.
 func (m *pathMTU) timeout(c *Conn, now time.Time) {
 	first := c.sent.live()[0]
-	if first.len() < c.SegmentSize() || c.snd.wnd < c.SegmentSize() {
+	if least := m.floor - m.headers - (m.mss - c.SegmentSize()); first.len() <= least || c.snd.wnd < first.len() {
 		return
 	}
 	c.Probe()

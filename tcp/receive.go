@@ -21,6 +21,7 @@ type acker struct {
 	now      bool    // at once
 	alone    bool    // at once, and without data
 	unacked  int     // bytes received in order since the last acknowledgement
+	full     int     // payload of the peer's full segments, as far as seen
 	count    int     // acknowledgements sent for data
 	lastSent seq.Pos // RCV.NXT in the last acknowledgement (Last.ACK.sent of RFC 7323)
 	recent   [3]seq.Pos
@@ -92,8 +93,7 @@ func (c *Conn) takeBytes(now time.Time, rg seq.Range, b []byte) {
 		c.stats.BytesReceived += uint64(len(b))
 		c.upper.Deliver(now, rg.Lo, b)
 		c.rcv.nxt = rg.Hi
-		c.ack.unacked += len(b)
-		c.scheduleAck(now)
+		c.scheduleAck(now, len(b))
 		c.upper.InOrder(now, c.rcv.nxt)
 		return
 	}
@@ -113,28 +113,34 @@ func (c *Conn) takeBytes(now time.Time, rg seq.Range, b []byte) {
 	c.ack.alone = !c.rcv.ahead.Empty()
 }
 
-// takeGaps delivers what of b, which lies at rg, was not there yet.
+// takeGaps delivers what of b, which lies at rg, was not there yet. The first
+// part that was is for a DSACK.
 func (c *Conn) takeGaps(now time.Time, rg seq.Range, b []byte) {
+	var dup seq.Range
 	for rest := rg; !rest.Empty(); {
 		gap, next := c.rcv.ahead.NextGap(rest)
-		if gap.Empty() {
-			c.ack.duplicate(rest)
-			break
+		if dup.Empty() {
+			dup = seq.Range{Lo: rest.Lo, Hi: gap.Lo}
 		}
-		if rest.Lo < gap.Lo {
-			c.ack.duplicate(seq.Range{Lo: rest.Lo, Hi: gap.Lo})
+		if !gap.Empty() {
+			c.stats.BytesReceived += uint64(gap.Len())
+			c.upper.Deliver(now, gap.Lo, b[gap.Lo-rg.Lo:gap.Hi-rg.Lo])
 		}
-		c.stats.BytesReceived += uint64(gap.Len())
-		c.upper.Deliver(now, gap.Lo, b[gap.Lo-rg.Lo:gap.Hi-rg.Lo])
 		rest.Lo = next
+	}
+	if !dup.Empty() {
+		c.ack.duplicate(dup)
 	}
 	c.rcv.ahead.Add(rg)
 }
 
-// scheduleAck acknowledges every second full segment at once, and the rest
-// after a while.
-func (c *Conn) scheduleAck(now time.Time) {
-	if c.ack.unacked >= 2*c.SegmentSize() || c.ack.count < quickAcks {
+// scheduleAck takes n bytes in order and acknowledges every second full
+// segment at once, and the rest after a while. How large the peer's segments
+// are only they can tell: its path may be narrower than ours.
+func (c *Conn) scheduleAck(now time.Time, n int) {
+	c.ack.unacked += n
+	c.ack.full = min(max(c.ack.full, n, minMSS), c.SegmentSize())
+	if c.ack.unacked >= 2*c.ack.full || c.ack.count < quickAcks {
 		c.ack.now = true
 	} else if !c.timer.running(timerDelack) {
 		c.timer.set(timerDelack, now, delackTime)
