@@ -158,7 +158,7 @@ func printReport(w io.Writer, r demo.Report, capture string) error {
 		p.f("  %-10s %10s  %4.1f %%  a line of %.3g Mbit/s; together %.2f times as fast", path.Name,
 			formatBytes(float64(path.Bytes)), 100*path.Share, path.RateMbps, whole/path.RateMbps)
 		if path.ReinjectedBytes > 0 {
-			p.f("; %s sent again for another line", formatBytes(float64(path.ReinjectedBytes)))
+			p.f("; %s reinjected", formatBytes(float64(path.ReinjectedBytes)))
 		}
 		p.f("\n")
 	}
