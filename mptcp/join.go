@@ -17,12 +17,13 @@ func (e *JoinError) Error() string { return "mptcp: join refused: " + e.Reason.S
 func (e *JoinError) Unwrap() error { return ErrJoin }
 
 // CheckJoin says whether a SYN with MP_JOIN for this connection would be
-// taken; it changes nothing.
-func (c *Conn) CheckJoin(syn *wire.Segment) error {
+// taken.
+func (c *Conn) CheckJoin(now time.Time, syn *wire.Segment) error {
 	switch {
 	case c.mode != modeMultipath || !c.peer.known:
 		return &JoinError{wire.ResetMPTCP}
 	case len(c.subflows) >= c.cfg.MaxSubflows:
+		c.suspectQuietest(now)
 		return &JoinError{wire.ResetNoResources}
 	}
 	return nil

@@ -217,7 +217,7 @@ func (sf *Subflow) moveStaged(now time.Time) {
 
 // copyStaged gives the stream what staged has of rg.
 func (sf *Subflow) copyStaged(now time.Time, rg seq.Range, shift seq.Pos) {
-	for p := rg.Lo; p < rg.Hi; {
+	for p := rg.Lo; p < rg.Hi && sf.conn.mode != modeClosed; { // insert may end it all
 		b := sf.staged.Slice(p, int(rg.Hi-p))
 		sf.conn.insert(now, p+shift, b)
 		p += seq.Pos(len(b))

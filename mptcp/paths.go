@@ -227,31 +227,53 @@ func (p *pathManager) receivedRemoveAddr(now time.Time, c *Conn, r *wire.RemoveA
 		for _, sf := range c.subflows {
 			if sf.remoteID == id && sf.established() {
 				sf.stale = c.alternative(sf) || sf.stale
-				sf.removing = now
-				sf.tc.Probe()
+				sf.suspect(now)
 				sf.reinject(now)
 			}
 		}
 	}
-	c.timer.set(timerRemoval, now, removalWait)
 }
 
-// removalWait is how long a subflow whose address the peer removed may take to
-// answer a probe.
+// suspect asks the peer for a sign of life on a subflow that seems to be gone.
+func (sf *Subflow) suspect(now time.Time) {
+	sf.removing = now
+	sf.tc.Probe()
+	sf.conn.timer[timerRemoval] = earlier(sf.conn.timer[timerRemoval], now.Add(removalWait))
+}
+
+// suspectQuietest makes room for a join where there is none: if the subflow
+// not heard of for longest is a path that the peer left without being able to
+// say so, it will be gone when the peer tries again.
+func (c *Conn) suspectQuietest(now time.Time) {
+	var quietest *Subflow
+	for _, sf := range c.subflows {
+		if sf.established() && (quietest == nil || sf.tc.LastHeard().Before(quietest.tc.LastHeard())) {
+			quietest = sf
+		}
+	}
+	if quietest != nil && quietest.removing.IsZero() && now.Sub(quietest.tc.LastHeard()) > removalWait/2 {
+		quietest.suspect(now)
+		c.host.Wake(c)
+	}
+}
+
+// removalWait is how long a subflow under suspicion may take to answer a
+// probe.
 const removalWait = time.Second
 
 // removalTimeout resets subflows that did not answer.
 func (c *Conn) removalTimeout(now time.Time) {
 	for _, sf := range c.subflows {
-		if sf.removing.IsZero() {
-			continue
-		}
-		if sf.tc.LastHeard().After(sf.removing) {
+		switch left := removalWait - now.Sub(sf.removing); {
+		case sf.removing.IsZero():
+		case sf.tc.LastHeard().After(sf.removing):
 			sf.removing = time.Time{}
 			sf.stale = false
-			continue
+		case left > 0:
+			c.timer[timerRemoval] = earlier(c.timer[timerRemoval], now.Add(left))
+		default:
+			sf.reset(now, wire.ResetUnspecified, false)
 		}
-		sf.reset(now, wire.ResetUnspecified, false)
 	}
 }
 

@@ -72,7 +72,7 @@ func (s *Stack) inputJoin(now time.Time, t fourTuple, syn *wire.Segment) {
 		s.reset(syn, &wire.Reset{Reason: wire.ResetMPTCP})
 		return
 	}
-	if err := e.conn.CheckJoin(syn); err != nil {
+	if err := e.conn.CheckJoin(now, syn); err != nil {
 		s.stats.JoinsRefused++
 		reset := &wire.Reset{Reason: wire.ResetMPTCP}
 		var join *mptcp.JoinError

@@ -3,6 +3,8 @@ package simtest
 import (
 	"slices"
 	"time"
+
+	"github.com/braid-mptcp/braid/mptcp"
 )
 
 // Not every connection can survive what a random plan does to it. These rules
@@ -34,7 +36,9 @@ func (r *run) excuseMove(m *Move) {
 			// Nobody tells the dialler that there is somewhere to come back
 			// to, and it may have nothing to send that would show.
 			c.excuse = "the address of the end that cannot dial went away"
-		case m.Renumber && flags&1 == 0:
+		case r.plan.Hosts[1-m.Host].Config.Conn.NoJoinHere:
+			c.excuse = "the peer's address must not be joined"
+		case m.Renumber && flags&mptcp.EndpointSubflow == 0:
 			c.excuse = "the new address is not for subflows"
 		}
 	}
