@@ -69,15 +69,18 @@ func (tc *testConn) wantSYN(what string, checks ...check) *testFlow {
 }
 
 func (tc *testConn) newSYN() (*testFlow, *wire.Segment) {
-	for _, s := range tc.said {
-		if s.Flags&(wire.SYN|wire.ACK) != wire.SYN || slices.ContainsFunc(tc.flows, func(f *testFlow) bool { return f.remote == s.Src && f.local == s.Dst }) {
+	for i, s := range tc.said {
+		known := func(f *testFlow) bool { return f.remote == s.Src && f.local == s.Dst && f.irs == s.Seq }
+		if s.Flags&(wire.SYN|wire.ACK) != wire.SYN || slices.ContainsFunc(tc.flows, known) {
 			continue
 		}
 		f := tc.newFlow(s.Dst, s.Src)
 		if s.Options.Has(wire.HasJoin) {
 			f.theirs = s.Options.Join.Nonce
 		}
-		return f, f.take()
+		tc.said = slices.Delete(tc.said, i, i+1)
+		f.received(s)
+		return f, s
 	}
 	return nil, nil
 }

@@ -45,9 +45,9 @@ func ourAddr(i int) netip.Addr  { return netip.AddrFrom4([4]byte{10, 0, byte(i +
 func peerAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i + 1), 2}) }
 
 const (
-	ourPort   = 80   // where the stack listens
-	peerPort  = 5000 // where the peer connects from
-	otherPort = 8000 // where the peer listens
+	ourPort   = 80         // where the stack listens
+	peerPort  = 5000       // where the peer connects from
+	otherPort = 8000       // where the peer listens
 	peerISN   = 0xfffffff0 // its numbers wrap soon
 	peerNonce = 0xabcdef01
 )
@@ -245,6 +245,8 @@ type testFlow struct {
 
 func (tc *testConn) newFlow(local, remote netip.AddrPort) *testFlow {
 	f := &testFlow{tc: tc, local: local, remote: remote, isn: peerISN, window: 0xffff, nonce: peerNonce}
+	// One with the same ports took the place of what was there before.
+	tc.flows = slices.DeleteFunc(tc.flows, func(o *testFlow) bool { return o.local == local && o.remote == remote })
 	tc.flows = append(tc.flows, f)
 	return f
 }
