@@ -14,7 +14,7 @@ type Stats struct {
 	BytesDuplicate   uint64 // came again, on another subflow or too late
 	BytesReinjected  uint64 // sent again on another subflow
 	JoinsDone        uint64
-	JoinsFailed      uint64 // wrong HMAC, or none
+	JoinsFailed      uint64 // begun by either end, and never got to carry data
 	AddAddrSent      uint64
 	AddAddrReceived  uint64
 	BadAddAddr       uint64 // wrong HMAC: forged or stale

@@ -101,7 +101,6 @@ func (sf *Subflow) receivedJoinSYNACK(now time.Time, seg *wire.Segment) bool {
 			return true
 		}
 	}
-	sf.conn.stats.JoinsFailed++
 	sf.refuse(now, seg)
 	return false
 }
@@ -121,7 +120,6 @@ func (sf *Subflow) receivedJoinThird(now time.Time, seg *wire.Segment) bool {
 			return true
 		}
 	}
-	sf.conn.stats.JoinsFailed++
 	sf.reset(now, wire.ResetMPTCP, false)
 	return false
 }

@@ -145,6 +145,9 @@ func (sf *Subflow) receivedOptions(now time.Time, seg *wire.Segment) bool {
 			return false
 		}
 	}
+	if o.Has(wire.HasJoin) && sf.join == joinDone && !sf.ours {
+		sf.tc.AckNow() // the fourth packet was lost
+	}
 	if o.Has(wire.HasFail) && c.receivedFail(now, sf, o.Fail) {
 		return true
 	}

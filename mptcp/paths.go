@@ -17,10 +17,9 @@ type pathManager struct {
 	ready        bool // a DSS came: new subflows may be opened (section 3.1)
 
 	remote   []remoteAddr
-	tried    []pathTry
+	tried    retries
 	announce []announcement
 	signals  []signal
-	lonely   time.Duration // wait before the next attempt to come back
 
 	signalsSince time.Time // of the last burst of acknowledgements for options' sake
 	signalsSent  int
@@ -31,15 +30,6 @@ type remoteAddr struct {
 	id        uint8
 	addr      netip.AddrPort // port 0: that of the connection
 	announced bool           // by ADD_ADDR: it may be joined
-}
-
-// pathTry is an attempt that failed, or a path that was lost: not to be tried
-// again before a certain time, or at all (sections 3.4.1 and 3.6).
-type pathTry struct {
-	local    netip.Addr
-	remote   netip.AddrPort
-	after    time.Time // zero: never again
-	failures int
 }
 
 // announcement is an ADD_ADDR of ours that waits for its echo.
@@ -61,7 +51,6 @@ type signal struct {
 // firstSubflow notes the addresses the connection began with: ID 0 on both
 // sides (section 3.2).
 func (p *pathManager) firstSubflow(c *Conn) {
-	p.lonely = rejoinFirstWait
 	p.remote = append(p.remote, remoteAddr{id: 0, addr: c.raddr, announced: true})
 }
 
@@ -194,8 +183,7 @@ func (p *pathManager) receivedAddAddr(now time.Time, c *Conn, sf *Subflow, a *wi
 	if !p.accept(a) || a.ID == 0 || len(p.remote) > c.cfg.MaxAddrAccepted {
 		return
 	}
-	// A fresh announcement clears what was known against the address.
-	p.tried = slices.DeleteFunc(p.tried, func(t pathTry) bool { return t.remote.Addr() == a.Addr })
+	p.tried.announced(a.Addr)
 	p.openPaths(now, c)
 }
 
@@ -282,8 +270,7 @@ func (c *Conn) AddEndpoint(now time.Time, ep Endpoint) {
 	if c.mode != modeMultipath || !c.pm.announcedAll {
 		return
 	}
-	c.pm.tried = slices.DeleteFunc(c.pm.tried, func(t pathTry) bool { return t.local == ep.Addr })
-	c.pm.lonely = rejoinFirstWait
+	c.pm.tried.renewed(ep.Addr)
 	c.pm.announceEndpoint(now, c, ep)
 	c.pm.openPaths(now, c)
 	c.afterwards(now)
@@ -415,8 +402,6 @@ func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.S
 
 // subflowUp notes that a path works.
 func (p *pathManager) subflowUp(now time.Time, c *Conn, sf *Subflow) {
-	p.lonely = rejoinFirstWait
-	p.tried = slices.DeleteFunc(p.tried, func(t pathTry) bool { return t.is(sf.LocalAddr().Addr(), sf.RemoteAddr()) })
 	if !sf.first {
 		c.stats.JoinsDone++
 	}
@@ -426,40 +411,50 @@ func (p *pathManager) subflowUp(now time.Time, c *Conn, sf *Subflow) {
 	}
 }
 
-func (t *pathTry) is(local netip.Addr, remote netip.AddrPort) bool {
-	return t.local == local && t.remote == remote
-}
-
 // subflowDown notes that a path was lost, or could not be opened, and plans
 // when to try it again.
 func (p *pathManager) subflowDown(now time.Time, c *Conn, sf *Subflow, err error) {
 	c.sortSubflows()
+	wasUp := time.Duration(0)
+	if !sf.upAt.IsZero() {
+		wasUp = now.Sub(sf.upAt)
+	} else if !sf.first {
+		c.stats.JoinsFailed++
+	}
 	alone := !c.anyAlive()
 	if alone {
-		if sf.join == joinSYNSent && err == ErrRefused {
+		if sf.join == joinSYNSent && sf.resetGot.is && sf.resetGot.reason == wire.ResetMPTCP {
 			c.finish(now, ErrReset) // the peer knows nothing of us any more
 			return
 		}
-		c.timer.set(timerAlone, now, c.cfg.KeepWithoutSubflow)
-	}
-	remote := sf.tc.RemoteAddr()
-	t := pathTry{local: sf.tc.LocalAddr().Addr(), remote: remote, failures: 1}
-	for _, old := range p.tried {
-		if old.is(t.local, remote) {
-			t.failures += old.failures
+		if !c.timer.running(timerAlone) {
+			c.timer.set(timerAlone, now, c.cfg.KeepWithoutSubflow)
 		}
 	}
-	p.tried = slices.DeleteFunc(p.tried, func(o pathTry) bool { return o.is(t.local, remote) })
-	never := sf.resetGot.is && !sf.resetGot.transient || sf.resetSent.is && !sf.resetSent.transient
-	if !never || alone {
-		wait := p.lonely << min(t.failures-1, 6)
-		t.after = now.Add(min(wait, rejoinLongestWait))
-		p.wake(c, t.after)
+	if sf.ours || sf.first && c.initiator {
+		at := p.tried.failed(now, sf.LocalAddr().Addr(), sf.RemoteAddr().Addr(), wasUp, sf.isHopeless(err, alone))
+		p.wake(c, at)
 	}
-	p.tried = append(p.tried, t)
 	if p.ready {
 		p.openPaths(now, c)
 	}
+}
+
+// isHopeless reports whether the path of sf, which is over, should be left
+// alone. The peer's word counts (RFC 8684 section 3.6); so does an answer that
+// was no subflow (section 3.4.1), and our own judgement as long as there is
+// another path. Deviation: no answer at all is tried again later, since a link
+// that is down now may come up.
+func (sf *Subflow) isHopeless(err error, alone bool) bool {
+	switch {
+	case sf.resetGot.is && !sf.resetGot.transient:
+		return true
+	case alone:
+		return false
+	case sf.resetSent.is && !sf.resetSent.transient:
+		return true
+	}
+	return sf.upAt.IsZero() && err != ErrTimeout && err != ErrUnreachable
 }
 
 func (p *pathManager) wake(c *Conn, at time.Time) {
@@ -490,8 +485,7 @@ func (p *pathManager) openPaths(now time.Time, c *Conn) {
 			}
 			if at, ok := p.wanted(now, c, &ep, &r); ok {
 				if c.openJoin(now, ep, at, r.id) != nil {
-					p.tried = append(p.tried, pathTry{local: ep.Addr, remote: at, failures: 1, after: now.Add(rejoinFirstWait)})
-					p.wake(c, now.Add(rejoinFirstWait))
+					p.wake(c, p.tried.failed(now, ep.Addr, at.Addr(), 0, false))
 				}
 			}
 		}
@@ -526,13 +520,11 @@ func (p *pathManager) wanted(now time.Time, c *Conn, ep *Endpoint, r *remoteAddr
 		localUsed = localUsed || l == ep.Addr
 		remoteUsed = remoteUsed || rem.Addr() == at.Addr()
 	}
-	for i := range p.tried {
-		if t := &p.tried[i]; t.is(ep.Addr, at) && (t.after.IsZero() || now.Before(t.after)) {
-			if !t.after.IsZero() {
-				p.wake(c, t.after)
-			}
-			return at, false
+	if until, held := p.tried.held(now, ep.Addr, at.Addr()); held {
+		if !until.IsZero() {
+			p.wake(c, until)
 		}
+		return at, false
 	}
 	if ep.Flags&EndpointFullmesh != 0 {
 		return at, true

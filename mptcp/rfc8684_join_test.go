@@ -161,8 +161,8 @@ var joinItems = []item{
 		g.send(flags(wire.SYN|wire.ACK), synOptions, joinReply(2))
 		for i := range 5 {
 			g.want(fmt.Sprintf("third packet, time %d", i+1), isACK, isJoin(wire.JoinACK))
-			g.wantIdle("no more at once")
-			tc.advance(200 * time.Millisecond << i)
+			g.wantIdle(fmt.Sprintf("no more of time %d", i+1))
+			tc.advance(210 * time.Millisecond << i)
 		}
 		g.send(dataAck)
 		tc.skip()

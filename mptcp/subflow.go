@@ -32,6 +32,7 @@ type Subflow struct {
 	oldest                dataQueue    // what is in flight, for the release of the send buffer
 	everMapped, everAcked bool         // a mapping came; data of ours got a Data ACK
 	stats                 SubflowStats
+	upAt                  time.Time // when it could carry data first
 	penalised             time.Time // when its window was last cut for blocking others
 	removing              time.Time // when the peer removed its address, until it is heard again
 	again                 bool      // one more acknowledgement is to follow the one being built
@@ -143,6 +144,7 @@ func (sf *Subflow) onEstablished(now time.Time) {
 // up is reached when the subflow can carry data.
 func (sf *Subflow) up(now time.Time) {
 	c := sf.conn
+	sf.upAt = now
 	c.timer.stop(timerAlone)
 	c.report(Event{Kind: EventSubflowUp, Subflow: sf.infoPtr(now)})
 	c.pm.subflowUp(now, c, sf)
