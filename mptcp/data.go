@@ -290,7 +290,7 @@ func (c *Conn) window() int {
 	if len(c.subflows) > 0 && c.subflows[0].tc != nil {
 		step = c.subflows[0].tc.SegmentSize()
 	}
-	return int(c.in.Edge(step) - c.in.Next())
+	return max(0, int(c.in.Edge(step)-c.in.Next()))
 }
 
 // dataQueue knows the lowest data position among a subflow's chunks in flight.

@@ -12,6 +12,10 @@ type Recv struct {
 	ahead  seq.Set // what is there beyond next
 	limit  int
 	edge   seq.Pos // right edge of the window last offered; never moves left
+
+	// Lenient lets Insert take as much as limit beyond the window: for data
+	// that its sender would be slow to send again.
+	Lenient bool
 }
 
 // NewRecv makes a buffer that offers a window of limit bytes.
@@ -51,7 +55,11 @@ func (r *Recv) WouldGain() int { return int(r.read + seq.Pos(r.limit) - r.edge) 
 // Insert takes the bytes from position p on, as far as they are new and lie
 // within the window, and returns how many that were.
 func (r *Recv) Insert(p seq.Pos, data []byte) int {
-	want := seq.Range{Lo: max(p, r.next), Hi: min(p+seq.Pos(len(data)), r.edge)}
+	most := r.edge
+	if r.Lenient {
+		most += seq.Pos(r.limit)
+	}
+	want := seq.Range{Lo: max(p, r.next), Hi: min(p+seq.Pos(len(data)), most)}
 	if want.Empty() {
 		return 0
 	}
@@ -145,4 +153,4 @@ func (r *Recv) Each(f func(seq.Range)) {
 }
 
 // Offered is how many bytes of the window last offered are still free.
-func (r *Recv) Offered() int { return int(r.edge - r.next) }
+func (r *Recv) Offered() int { return max(0, int(r.edge-r.next)) }
