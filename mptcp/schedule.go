@@ -110,10 +110,15 @@ func (sf *Subflow) reinject(now time.Time) {
 	if c.mode != modeMultipath || sf.tc == nil {
 		return
 	}
+	up := func(lo, hi seq.Pos) { c.again.Add(seq.Range{Lo: max(lo, c.snd.una), Hi: hi}) }
+	if c.checksum {
+		// What the peer has of a mapping it cannot use before it has all.
+		sf.tc.InFlightChunks(func(ch *tcp.Chunk) { up(ch.Data, ch.Data+seq.Pos(ch.Len())) })
+		return
+	}
 	sf.tc.Unacked(func(ch *tcp.Chunk, rest seq.Range) {
 		lo := ch.Data + rest.Lo - ch.Lo
-		rg := seq.Range{Lo: max(lo, c.snd.una), Hi: lo + seq.Pos(rest.Len())}
-		c.again.Add(rg)
+		up(lo, lo+seq.Pos(rest.Len()))
 	})
 }
 
@@ -142,8 +147,8 @@ const (
 	dataRTOMax = 60 * time.Second
 )
 
-// dataTimeout sends again the head of the stream if no subflow has it in
-// flight any more, and the DATA_FIN.
+// dataTimeout sends again the head of the stream if no subflow that is alive has
+// it in flight, and the DATA_FIN.
 func (c *Conn) dataTimeout(now time.Time) {
 	c.snd.timeouts++
 	if c.snd.fin == finSent {
@@ -152,7 +157,7 @@ func (c *Conn) dataTimeout(now time.Time) {
 	if c.snd.una < c.snd.next {
 		carried := false
 		for _, sf := range c.subflows {
-			carried = carried || sf.established() && sf.tc.Carries(c.snd.una)
+			carried = carried || sf.established() && !sf.stale && sf.tc.Carries(c.snd.una)
 		}
 		if !carried {
 			c.again.Add(seq.Range{Lo: c.snd.una, Hi: min(c.snd.next, c.snd.una+dataTimeoutBurst)})
