@@ -45,25 +45,25 @@ type Config struct {
 	// KeepWithoutSubflow is how long a connection waits for a new subflow
 	// after the last one is gone (RFC 8684 section 3.3.3); 0 means 60 s.
 	KeepWithoutSubflow time.Duration
-	// SubflowRetries is how many retransmission timeouts in a row end a
-	// subflow while another one works; 0 means 8.
-	SubflowRetries int
+	// SubflowTimeout is how long a subflow may make no progress while another
+	// works; 0 means 60 s.
+	SubflowTimeout time.Duration
 }
 
 const (
-	defaultBuffer     = 8 << 20
-	initialBuffer     = 256 << 10
-	defaultSubflows   = 8
-	defaultAddresses  = 8
-	defaultSYNs       = 2
-	defaultRetries    = 8
-	defaultKeepAlone  = 60 * time.Second
-	addAddrRetries    = 3
-	maxSignalsPerRTT  = 2 // RFC 8684 section 3.4.1: no more duplicate ACKs in a row
-	maxHeldMappings   = 16384
-	joinAckRetries    = 6
-	rejoinFirstWait   = time.Second
-	rejoinLongestWait = 60 * time.Second
+	defaultBuffer         = 8 << 20
+	initialBuffer         = 256 << 10
+	defaultSubflows       = 8
+	defaultAddresses      = 8
+	defaultSYNs           = 2
+	defaultSubflowTimeout = 60 * time.Second
+	defaultKeepAlone      = 60 * time.Second
+	addAddrRetries        = 3
+	maxSignalsPerRTT      = 2 // RFC 8684 section 3.4.1: no more duplicate ACKs in a row
+	maxHeldMappings       = 16384
+	joinAckRetries        = 6
+	rejoinFirstWait       = time.Second
+	rejoinLongestWait     = 60 * time.Second
 )
 
 func (c *Config) setDefaults() {
@@ -77,7 +77,9 @@ func (c *Config) setDefaults() {
 	def(&c.MaxSubflows, defaultSubflows)
 	def(&c.MaxAddrAccepted, defaultAddresses)
 	def(&c.SYNsBeforeTCP, defaultSYNs)
-	def(&c.SubflowRetries, defaultRetries)
+	if c.SubflowTimeout == 0 {
+		c.SubflowTimeout = defaultSubflowTimeout
+	}
 	if c.KeepWithoutSubflow == 0 {
 		c.KeepWithoutSubflow = defaultKeepAlone
 	}

@@ -82,12 +82,18 @@ func (sf *Subflow) onTimeout(now time.Time) {
 	if c.mode != modeMultipath {
 		return
 	}
-	if sf.tc.Timeouts() > c.cfg.SubflowRetries && c.alternative(sf) {
+	if !c.alternative(sf) {
+		sf.tc.CapBackoff(0) // the last one is to be patient, as TCP is
+	} else if now.Sub(sf.tc.LastProgress()) > c.cfg.SubflowTimeout {
 		sf.tc.Abort(now)
 		return
 	}
 	sf.becomeStale(now)
 }
+
+// staleBackoff is the longest time between two attempts on a path that may be
+// back any moment.
+const staleBackoff = 2 * time.Second
 
 // becomeStale stops giving the subflow new data until it makes progress, and
 // offers what it carries to the others.
@@ -96,6 +102,7 @@ func (sf *Subflow) becomeStale(now time.Time) {
 	if !sf.stale && c.alternative(sf) {
 		sf.stale = true
 		sf.stats.Stalls++
+		sf.tc.CapBackoff(staleBackoff)
 	}
 	if sf.stale {
 		sf.reinject(now)

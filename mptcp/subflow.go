@@ -104,6 +104,7 @@ func (sf *Subflow) Notify(now time.Time, e tcp.Event) {
 	case tcp.Progress:
 		if sf.stale {
 			sf.stale = false
+			sf.tc.CapBackoff(0)
 			c.sortSubflows()
 		}
 	case tcp.Stalled:

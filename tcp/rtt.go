@@ -21,6 +21,7 @@ type rttEstimator struct {
 	rto          time.Duration
 	min, latest  time.Duration
 	minAt        time.Time
+	longest      time.Duration // bound of the backoff, 0 for maxRTO
 }
 
 func (r *rttEstimator) init() { r.rto = initialRTO }
@@ -47,9 +48,18 @@ func (r *rttEstimator) sample(now time.Time, m time.Duration) {
 
 // backoff is the timeout after n that came in a row (RFC 6298 section 5.5).
 func (r *rttEstimator) backoff(n int) time.Duration {
-	d := r.rto
-	for ; n > 0 && d < maxRTO; n-- {
+	d, longest := r.rto, time.Duration(maxRTO)
+	if r.longest > 0 {
+		longest = max(r.longest, r.rto)
+	}
+	for ; n > 0 && d < longest; n-- {
 		d *= 2
 	}
-	return min(d, maxRTO)
+	return min(d, longest)
 }
+
+// CapBackoff bounds the retransmission timeout's doubling, and leaves to the
+// Upper when to give up: its data goes another way, and what is sent here only
+// asks whether the path is back. One segment each d is no load. 0 takes the
+// bound away.
+func (c *Conn) CapBackoff(d time.Duration) { c.rtt.longest = d }
