@@ -290,7 +290,10 @@ func (c *Conn) RemoveEndpoint(now time.Time, ep Endpoint) {
 		return
 	}
 	p := &c.pm
-	id := p.localID(c, ep.Addr)
+	id := ep.ID // the host does not know the address any more
+	if ep.Addr == c.laddr.Addr() {
+		id = 0
+	}
 	p.announce = slices.DeleteFunc(p.announce, func(a announcement) bool { return a.ep.Addr == ep.Addr })
 	for _, sf := range c.subflows {
 		if sf.tc.LocalAddr().Addr() == ep.Addr {
