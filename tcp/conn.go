@@ -143,7 +143,7 @@ func (c *Conn) RTO() time.Duration { return c.rtt.rto }
 func (c *Conn) Timeouts() int { return c.loss.timeouts }
 
 // InFlight is the number of bytes believed to be on the path.
-func (c *Conn) InFlight() int { return c.sent.pipe() }
+func (c *Conn) InFlight() int { return max(0, c.sent.pipe()-c.loss.gone) }
 
 // LastProgress is when the peer last showed that something arrived, or when
 // the first byte now in flight was sent; the zero time if none is.

@@ -29,7 +29,7 @@ func (c *Conn) Info() Info {
 		State: c.state, SRTT: c.rtt.srtt, RTTVar: c.rtt.rttvar, MinRTT: c.rtt.min,
 		RTO: c.rtt.backoff(c.loss.timeouts), CongestionControl: c.cc.Name(),
 		CongestionWindow: c.cc.Window(), SlowStart: c.cc.Threshold(),
-		InFlight: c.sent.pipe(), SendWindow: c.snd.wnd, MSS: c.SegmentSize(),
+		InFlight: c.InFlight(), SendWindow: c.snd.wnd, MSS: c.SegmentSize(),
 		DeliveryRate: c.loss.rate.rate, Stats: c.stats,
 	}
 }

@@ -219,7 +219,7 @@ func (c *Conn) handleReset(now time.Time, seg *wire.Segment) {
 
 // handleAck is the ESTABLISHED part of the fifth check.
 func (c *Conn) handleAck(now time.Time, seg *wire.Segment, pos, ack seq.Pos) {
-	flight := c.sent.pipe()
+	flight := c.InFlight()
 	var s ackSummary
 	switch {
 	case ack > c.snd.una:
@@ -231,10 +231,10 @@ func (c *Conn) handleAck(now time.Time, seg *wire.Segment, pos, ack seq.Pos) {
 	if c.state == StateClosed {
 		return
 	}
-	if s.advanced > 0 {
-		c.ackedInRecovery(now)
-	}
 	c.takeAck(now, &s, flight)
+	if s.advanced > 0 {
+		c.ackedInRecovery(now, s.advanced)
+	}
 	c.detectLoss(now)
 	c.takeWindow(seg, pos, ack)
 	if s.advanced > 0 {
@@ -262,8 +262,9 @@ func (c *Conn) advanceUna(now time.Time, seg *wire.Segment, ack seq.Pos, s *ackS
 			c.upper.Acked(now, &r.chunk)
 		}
 	})
-	if !s.hasRTT && retransmitted {
-		// A timestamp says which copy was answered (RFC 7323 section 4).
+	if retransmitted {
+		// Karn's algorithm: nobody knows which copy was answered (RFC 6298
+		// section 3), unless a timestamp says so (RFC 7323 section 4).
 		s.rtt, s.hasRTT = c.echoedRTT(now, seg)
 	}
 	c.mtu.progress()

@@ -121,7 +121,7 @@ func (c *Conn) outputLost(now time.Time, p *Packet) bool {
 		if !r.lost {
 			continue
 		}
-		room := c.cc.Window() - q.pipe()
+		room := c.cc.Window() - c.InFlight()
 		if room < min(r.len(), c.SegmentSize()) && (i > 0 || q.pipe() > 0 && r.again) {
 			c.snd.cwndLimit = c.snd.nxt
 			return false
@@ -196,7 +196,7 @@ func (c *Conn) request(now time.Time) (Request, bool) {
 			c.snd.lastSend = now
 		}
 	}
-	room := c.cc.Window() - c.sent.pipe()
+	room := c.cc.Window() - c.InFlight()
 	if room < size && !c.sent.empty() {
 		c.snd.cwndLimit = c.snd.nxt
 		return Request{}, false
@@ -243,7 +243,7 @@ func (c *Conn) outputFIN(now time.Time, p *Packet) bool {
 	if c.snd.fin != finQueued || !c.state.canSend() || c.upper.Pending() {
 		return false
 	}
-	if !c.sent.empty() && c.snd.cwndLimit == c.snd.nxt && c.cc.Window()-c.sent.pipe() < c.SegmentSize() {
+	if !c.sent.empty() && c.snd.cwndLimit == c.snd.nxt && c.cc.Window()-c.InFlight() < c.SegmentSize() {
 		return false // the upper layer may have more
 	}
 	c.finSentState()

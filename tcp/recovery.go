@@ -27,6 +27,7 @@ type recovery struct {
 	phase    phase
 	point    seq.Pos // recovery ends when this is acknowledged
 	dupAcks  int
+	gone     int       // bytes that duplicate acknowledgements say have left the path, where SACK does not say which
 	timeouts int       // retransmission timeouts in a row
 	progress time.Time // when the oldest data last moved
 	arrived  time.Time // when anything was last known to have arrived
@@ -94,6 +95,9 @@ func (c *Conn) sackRange(now time.Time, rg seq.Range, s *ackSummary) {
 			return
 		}
 		if r.sacked {
+			continue
+		}
+		if r.cutTooFine(rg.Lo) || r.cutTooFine(rg.Hi) {
 			continue
 		}
 		if r.lo < rg.Lo {
@@ -179,10 +183,20 @@ func (c *Conn) handleDupAck(now time.Time) {
 	if c.sackOn() || c.sent.empty() {
 		return
 	}
-	c.loss.dupAcks++
-	if c.loss.phase == phaseOpen && c.loss.dupAcks == dupThresh && c.snd.una > c.loss.point {
+	l := &c.loss
+	l.dupAcks++
+	if l.phase == phaseOpen && l.dupAcks == dupThresh && c.snd.una > l.point {
 		c.markHeadLost()
 		c.enterRecovery(now)
+	}
+	// Each was sent for a segment that arrived, and lets another go: two at
+	// first (limited transmit, RFC 3042), in recovery any number (the inflated
+	// window of RFC 6582 section 3.2). After a timeout they mean nothing.
+	switch l.phase {
+	case phaseOpen:
+		l.gone = min(l.gone+c.SegmentSize(), c.sent.pipe(), (dupThresh-1)*c.SegmentSize())
+	case phaseRecovery:
+		l.gone = min(l.gone+c.SegmentSize(), c.sent.pipe())
 	}
 }
 
@@ -198,20 +212,22 @@ func (c *Conn) markHeadLost() {
 	}
 }
 
-// ackedInRecovery moves recovery on after SND.UNA moved.
-func (c *Conn) ackedInRecovery(now time.Time) {
+// ackedInRecovery moves recovery on after SND.UNA moved by n bytes.
+func (c *Conn) ackedInRecovery(now time.Time, n int) {
 	l := &c.loss
 	l.dupAcks = 0
-	if l.phase == phaseOpen {
-		return
-	}
-	if c.snd.una >= l.point {
-		l.phase = phaseOpen
+	switch {
+	case l.phase == phaseOpen:
+		l.gone = 0
+	case c.snd.una >= l.point:
+		l.gone, l.phase = 0, phaseOpen
 		c.cc.ExitRecovery(now)
-		return
-	}
-	if !c.sackOn() && l.phase == phaseRecovery {
-		c.markHeadLost() // partial acknowledgement: the next hole (RFC 6582 section 3.2 step 5)
+	case !c.sackOn():
+		// One segment filled a gap, the others had arrived before.
+		l.gone = max(0, l.gone-max(0, n-c.SegmentSize()))
+		if l.phase == phaseRecovery {
+			c.markHeadLost() // partial acknowledgement: the next hole (RFC 6582 section 3.2 step 5)
+		}
 	}
 }
 
@@ -262,7 +278,7 @@ func (c *Conn) loseAll(now time.Time) {
 		c.sent.forgetSacks() // reneged: SND.UNA would have moved
 	}
 	c.timer.stop(timerReorder)
-	l.dupAcks = 0
+	l.dupAcks, l.gone = 0, 0
 	for i := range c.sent.live() {
 		c.sent.markLost(&c.sent.live()[i])
 	}
@@ -277,7 +293,7 @@ func (c *Conn) gaveUp(now time.Time) bool {
 		return true
 	case !c.state.synchronized():
 		return c.loss.timeouts > c.cfg.SynRetries
-	case c.cfg.UserTimeout > 0:
+	case c.cfg.UserTimeout > 0 || c.rtt.longest > 0:
 		return false
 	case c.snd.wnd == 0 && !c.orphan && now.Sub(c.rcv.last) < 2*maxRTO:
 		// The peer took its window back and says so each time: what we

@@ -3,6 +3,7 @@ package tcp
 import (
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -129,6 +130,8 @@ func (p *player) do(words []string, line string) {
 		tc.close()
 	case "abort":
 		tc.abort()
+	case "show":
+		p.show()
 	default:
 		p.t.Fatalf("script: what is %q?", line)
 	}
@@ -163,6 +166,18 @@ func (p *player) read(n int) {
 	}
 	_, err := p.tc.s.Read(p.tc.now, make([]byte, n))
 	fmt.Fprintf(&p.out, "read: %v\n", err)
+}
+
+// show writes where loss recovery and congestion control stand.
+func (p *player) show() {
+	c := p.tc.c
+	ssthresh := "none"
+	if n := c.cc.Threshold(); n != math.MaxInt {
+		ssthresh = strconv.Itoa(n)
+	}
+	fmt.Fprintf(&p.out, "%s: window %d, threshold %s, in flight %d, RTO %v\n",
+		[...]string{"open", "recovery", "loss"}[c.loss.phase], c.cc.Window(), ssthresh, c.InFlight(),
+		c.rtt.backoff(c.loss.timeouts).Round(time.Millisecond))
 }
 
 // report writes what happened.

@@ -23,6 +23,13 @@ type record struct {
 
 func (r *record) len() int { return int(r.hi - r.lo) }
 
+// cutTooFine reports whether a cut at p would leave a crumb that no segment
+// was ever as small as. A peer that acknowledges single bytes selectively would
+// otherwise have us keep a record for each.
+func (r *record) cutTooFine(p seq.Pos) bool {
+	return r.lo < p && p < r.hi && (p-r.lo < minSegment || r.hi-p < minSegment)
+}
+
 // sentQueue is the retransmission queue, in sequence order, with the sums that
 // make up the scoreboard (RFC 6675 section 3).
 type sentQueue struct {

@@ -62,7 +62,7 @@ func newTestConn(t testing.TB, cfg Config) *testConn {
 	tc.cfg.TSOffset = 1000 - uint32(epoch.UnixMilli())
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, l := range tc.log[max(0, len(tc.log)-100):] {
+			for _, l := range tc.log[max(0, len(tc.log)-30):] {
 				t.Log(l)
 			}
 		}
