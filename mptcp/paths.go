@@ -395,6 +395,7 @@ func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.S
 		*o = before
 		return
 	}
+	sf.again = sf.again || !o.Has(wire.HasDSS) // what it would have said must not wait
 	p.signals = slices.Delete(p.signals, i, i+1)
 	p.signalsSent++
 	if s.set == wire.HasAddAddr && !s.add.Echo {
@@ -478,8 +479,11 @@ func (c *Conn) anyAlive() bool {
 // initiator does so, or a responder to an address that was announced to it:
 // behind the first address of an initiator there is usually a NAT.
 func (p *pathManager) openPaths(now time.Time, c *Conn) {
-	if !p.ready || c.mode != modeMultipath || c.rcv.ended && c.snd.fin >= finSent {
+	if !p.ready || c.mode != modeMultipath {
 		return
+	}
+	if c.rcv.ended && c.snd.fin >= finSent && c.anyAlive() {
+		return // nearly over; but the last Data ACKs need a path
 	}
 	for _, ep := range c.host.Endpoints() {
 		for _, r := range p.remote {
