@@ -188,8 +188,9 @@ func (c *Conn) finish(now time.Time, err error) {
 		case err != nil:
 			sf.tc.Abort(now)
 		case !multipath:
-		case !sf.established() || sf.stale:
-			// Stale data would keep it open (section 3.3.3).
+		case !sf.established() || sf.stale && sf.tc.Timeouts() > 0:
+			// What it still has to send would keep it open, though the
+			// peer has it by other ways (section 3.3.3).
 			sf.reset(now, wire.ResetOutstanding, false)
 		default:
 			sf.closing = true

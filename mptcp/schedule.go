@@ -6,6 +6,7 @@ import (
 
 	"github.com/braid-mptcp/braid/seq"
 	"github.com/braid-mptcp/braid/tcp"
+	"github.com/braid-mptcp/braid/wire"
 )
 
 // The scheduler: which subflow is asked first, and which not at all. It is
@@ -77,6 +78,10 @@ func (sf *Subflow) onTimeout(now time.Time) {
 	c := sf.conn
 	if sf.tc.State() < tcp.StateEstablished {
 		sf.onSYNTimeout(now)
+		return
+	}
+	if c.mode == modeClosed && sf.stale && sf.tc.Timeouts() > 1 {
+		sf.reset(now, wire.ResetOutstanding, false) // as in finish
 		return
 	}
 	if c.mode != modeMultipath {
