@@ -12,7 +12,9 @@ import (
 )
 
 // troubles are the counters that stay at zero in a run without trouble, with
-// the prefix MPTcpExt left out.
+// the prefix MPTcpExt left out. AddAddrDrop is not among them: on a machine that
+// is busy elsewhere an ADD_ADDR may be repeated before the kernel has got round
+// to the first.
 var troubles = []string{
 	"MPCapableFallbackACK", "MPCapableFallbackSYNACK", "MPCapableDataFallback", "MPFallbackTokenInit",
 	"DssFallback", "SimultConnectFallback", "FallbackFailed", "MD5SigFallback", "Blackhole",
@@ -21,7 +23,7 @@ var troubles = []string{
 	"MismatchPortSynRx", "MismatchPortAckRx",
 	"DSSNotMatching", "DSSCorruptionFallback", "DSSCorruptionReset", "DSSNoMatchTCP", "DataCsumErr",
 	"InfiniteMapTx", "InfiniteMapRx", "NoDSSInWindow",
-	"AddAddrDrop", "AddAddrTxDrop", "EchoAddTxDrop", "RmAddrDrop", "RmAddrTxDrop",
+	"AddAddrTxDrop", "EchoAddTxDrop", "RmAddrDrop", "RmAddrTxDrop",
 	"MPFailTx", "MPFailRx", "MPFastcloseTx", "MPFastcloseRx", "MPRstTx", "MPRstRx",
 }
 
