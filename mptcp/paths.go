@@ -54,13 +54,27 @@ func (p *pathManager) firstSubflow(c *Conn) {
 	p.remote = append(p.remote, remoteAddr{id: 0, addr: c.raddr, announced: true})
 }
 
-// localID is the address ID of one of our addresses in this connection.
-func (p *pathManager) localID(c *Conn, a netip.Addr) uint8 {
-	if a == c.laddr.Addr() {
+// idOf is the ID of an endpoint in this connection.
+func (p *pathManager) idOf(c *Conn, ep Endpoint) uint8 {
+	if ep.Addr == c.laddr.Addr() {
 		return 0
 	}
+	return ep.ID
+}
+
+// unqueue takes back what was still to be said about an endpoint that came or
+// went again: the peer would take it for the present.
+func (p *pathManager) unqueue(c *Conn, ep Endpoint) {
+	id := p.idOf(c, ep)
+	p.signals = slices.DeleteFunc(p.signals, func(s signal) bool {
+		return s.set == wire.HasRemoveAddr && s.rem.IDs[0] == id || s.set == wire.HasAddAddr && !s.add.Echo && s.add.ID == id
+	})
+}
+
+// localID is the address ID of one of our addresses in this connection.
+func (p *pathManager) localID(c *Conn, a netip.Addr) uint8 {
 	if ep := p.endpoint(c, a); ep != nil {
-		return ep.ID
+		return p.idOf(c, *ep)
 	}
 	return 0
 }
@@ -224,9 +238,38 @@ func (p *pathManager) receivedRemoveAddr(now time.Time, c *Conn, r *wire.RemoveA
 
 // suspect asks the peer for a sign of life on a subflow that seems to be gone.
 func (sf *Subflow) suspect(now time.Time) {
-	sf.removing = now
+	sf.suspectAt = now
 	sf.tc.Probe()
-	sf.conn.timer[timerRemoval] = earlier(sf.conn.timer[timerRemoval], now.Add(removalWait))
+	sf.conn.watchSuspect(now.Add(suspectWait))
+}
+
+func (c *Conn) watchSuspect(at time.Time) { c.timer[timerSuspect] = earlier(c.timer[timerSuspect], at) }
+
+const (
+	// suspectWait is how long a probe of a subflow under suspicion may stay
+	// unanswered before the next is sent, and suspectProbes how many may.
+	suspectWait   = 500 * time.Millisecond
+	suspectProbes = 3
+)
+
+// suspectTimeout resets subflows that did not answer. The path may come back.
+func (c *Conn) suspectTimeout(now time.Time) {
+	for _, sf := range c.subflows {
+		if sf.suspectAt.IsZero() {
+			continue
+		}
+		silent := now.Sub(sf.suspectAt)
+		switch {
+		case sf.tc.LastHeard().After(sf.suspectAt):
+			sf.suspectAt = time.Time{}
+			sf.stale = false
+		case silent >= suspectProbes*suspectWait:
+			sf.reset(now, wire.ResetUnspecified, true)
+		default:
+			sf.tc.Probe()
+			c.watchSuspect(sf.suspectAt.Add((silent/suspectWait + 1) * suspectWait))
+		}
+	}
 }
 
 // suspectQuietest makes room for a join where there is none: if the subflow
@@ -239,29 +282,9 @@ func (c *Conn) suspectQuietest(now time.Time) {
 			quietest = sf
 		}
 	}
-	if quietest != nil && quietest.removing.IsZero() && now.Sub(quietest.tc.LastHeard()) > removalWait/2 {
+	if quietest != nil && quietest.suspectAt.IsZero() && now.Sub(quietest.tc.LastHeard()) > suspectWait {
 		quietest.suspect(now)
 		c.host.Wake(c)
-	}
-}
-
-// removalWait is how long a subflow under suspicion may take to answer a
-// probe.
-const removalWait = time.Second
-
-// removalTimeout resets subflows that did not answer.
-func (c *Conn) removalTimeout(now time.Time) {
-	for _, sf := range c.subflows {
-		switch left := removalWait - now.Sub(sf.removing); {
-		case sf.removing.IsZero():
-		case sf.tc.LastHeard().After(sf.removing):
-			sf.removing = time.Time{}
-			sf.stale = false
-		case left > 0:
-			c.timer[timerRemoval] = earlier(c.timer[timerRemoval], now.Add(left))
-		default:
-			sf.reset(now, wire.ResetUnspecified, false)
-		}
 	}
 }
 
@@ -271,6 +294,7 @@ func (c *Conn) AddEndpoint(now time.Time, ep Endpoint) {
 		return
 	}
 	c.pm.tried.renewed(ep.Addr)
+	c.pm.unqueue(c, ep)
 	c.pm.announceEndpoint(now, c, ep)
 	c.pm.openPaths(now, c)
 	c.afterwards(now)
@@ -290,10 +314,7 @@ func (c *Conn) RemoveEndpoint(now time.Time, ep Endpoint) {
 		return
 	}
 	p := &c.pm
-	id := ep.ID // the host does not know the address any more
-	if ep.Addr == c.laddr.Addr() {
-		id = 0
-	}
+	p.unqueue(c, ep)
 	p.announce = slices.DeleteFunc(p.announce, func(a announcement) bool { return a.ep.Addr == ep.Addr })
 	for _, sf := range c.subflows {
 		if sf.tc.LocalAddr().Addr() == ep.Addr {
@@ -301,7 +322,7 @@ func (c *Conn) RemoveEndpoint(now time.Time, ep Endpoint) {
 		}
 	}
 	r := wire.RemoveAddr{Len: 1}
-	r.IDs[0] = id
+	r.IDs[0] = p.idOf(c, ep)
 	p.queue(now, c, signal{set: wire.HasRemoveAddr, rem: r})
 	c.afterwards(now)
 }

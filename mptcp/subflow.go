@@ -34,7 +34,7 @@ type Subflow struct {
 	stats                 SubflowStats
 	upAt                  time.Time // when it could carry data first
 	penalised             time.Time // when its window was last cut for blocking others
-	removing              time.Time // when the peer removed its address, until it is heard again
+	suspectAt             time.Time // when it was first asked for a sign of life, until it gives one
 	again                 bool      // one more acknowledgement is to follow the one being built
 	fail                  failSignal
 }

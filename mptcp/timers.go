@@ -12,7 +12,7 @@ const (
 	timerPaths                     // time to look for paths to open
 	timerAlone                     // no subflow came back
 	timerUnmapped                  // data waits for a mapping
-	timerRemoval                   // a removed address was probed
+	timerSuspect                   // a subflow that may be gone was probed
 	timerOrphan                    // closed, and the peer does not close
 	numTimers
 )
@@ -58,8 +58,8 @@ func (c *Conn) runTimers(now time.Time) {
 	if c.timer.fired(timerUnmapped, now) {
 		c.unmappedTimeout(now)
 	}
-	if c.timer.fired(timerRemoval, now) {
-		c.removalTimeout(now)
+	if c.timer.fired(timerSuspect, now) {
+		c.suspectTimeout(now)
 	}
 	if c.timer.fired(timerOrphan, now) {
 		c.Abort(now)
