@@ -30,11 +30,13 @@ type testConn struct {
 	buf    []byte
 
 	// The peer at data level.
-	key, ours wire.Key // the peer's key and the stack's
-	next      seq.Pos  // of the next byte the peer sends
-	ack       seq.Pos  // its Data ACK
-	checksum  bool     // it sends DSS checksums
-	short     bool     // it sends numbers of 32 bits
+	key, ours  wire.Key // the peer's key and the stack's
+	next       seq.Pos  // of the next byte the peer sends
+	ack        seq.Pos  // its Data ACK
+	checksum   bool     // it sends DSS checksums
+	short      bool     // it sends numbers of 32 bits
+	renumbered bool
+	idsn       uint64 // of both streams, if renumbered
 }
 
 var testEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -229,8 +231,22 @@ func (tc *testConn) wantEnd(what string, want error) {
 
 // dsn is the number on the wire of a position in the peer's stream, ourDSN of
 // one in the stack's.
-func (tc *testConn) dsn(p seq.Pos) uint64    { return seq.Wrap64(p, wire.IDSN(tc.key, wire.V1)) }
-func (tc *testConn) ourDSN(p seq.Pos) uint64 { return seq.Wrap64(p, wire.IDSN(tc.ours, wire.V1)) }
+func (tc *testConn) dsn(p seq.Pos) uint64    { return tc.number(tc.key, p) }
+func (tc *testConn) ourDSN(p seq.Pos) uint64 { return tc.number(tc.ours, p) }
+
+func (tc *testConn) number(k wire.Key, p seq.Pos) uint64 {
+	if tc.renumbered {
+		return seq.Wrap64(p, tc.idsn)
+	}
+	return seq.Wrap64(p, wire.IDSN(k, wire.V1))
+}
+
+// renumber lets both streams go on with other data sequence numbers: dsn is
+// that of the byte after the first.
+func (tc *testConn) renumber(dsn uint64) {
+	tc.renumbered, tc.idsn = true, dsn-2
+	tc.conn.SetIDSN(tc.idsn, tc.idsn)
+}
 
 // testFlow is one subflow, from the peer's side.
 type testFlow struct {

@@ -90,7 +90,7 @@ func (sf *Subflow) onTimeout(now time.Time) {
 	if !c.alternative(sf) {
 		sf.tc.CapBackoff(0) // the last one is to be patient, as TCP is
 	} else if now.Sub(sf.tc.LastProgress()) > c.cfg.SubflowTimeout {
-		sf.tc.Abort(now)
+		sf.reset(now, wire.ResetPerformance, true) // section 3.3.6
 		return
 	}
 	sf.becomeStale(now)
