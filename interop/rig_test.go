@@ -72,7 +72,7 @@ func newRig(t testing.TB, s setup) *rig {
 	s.paths = max(s.paths, 1)
 	r := &rig{t: t, peer: netns.New(t, "peer"), user: netns.New(t, "user")}
 	var err error
-	r.peer.Do(func() { err = kernel.Supported() })
+	r.peer.Do(func() { err = kernel.Supported() }) // before anything else is built
 	if err != nil {
 		t.Skip(err)
 	}
@@ -167,7 +167,7 @@ func (r *rig) captured(dev link.Device) link.Device {
 // setPeer gives the peer's path manager its endpoints.
 func (r *rig) setPeer(endpoints []string) {
 	r.t.Helper()
-	if r.peer.Sysctl("net.mptcp.enabled") == "0" {
+	if r.plain() {
 		return
 	}
 	var err error
@@ -253,7 +253,7 @@ func (r *rig) listenKernel() *kernel.Listener {
 	var ln *kernel.Listener
 	var err error
 	r.peer.Do(func() {
-		if r.peer.Sysctl("net.mptcp.enabled") == "0" {
+		if r.plain() {
 			var plain net.Listener
 			if plain, err = net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
 				ln = &kernel.Listener{TCPListener: plain.(*net.TCPListener)}
@@ -278,22 +278,7 @@ func (r *rig) dialKernel(from, remote netip.Addr) (ours *host.Conn, theirs *kern
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { ln.Close() })
-	var d kernel.Dialer
-	d.Timeout = wait
-	if from.IsValid() {
-		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
-	}
-	r.peer.Do(func() {
-		if r.peer.Sysctl("net.mptcp.enabled") == "0" {
-			d.SetMultipathTCP(false)
-			var c net.Conn
-			if c, err = d.Dialer.Dial("tcp", netip.AddrPortFrom(remote, port).String()); err == nil {
-				theirs = kernel.Wrap(c.(*net.TCPConn))
-			}
-			return
-		}
-		theirs, err = d.DialContext(context.Background(), "tcp", netip.AddrPortFrom(remote, port).String())
-	})
+	theirs, err = r.tryKernelFrom(from, remote)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -306,6 +291,36 @@ func (r *rig) dialKernel(from, remote netip.Addr) (ours *host.Conn, theirs *kern
 	r.t.Cleanup(func() { ours.Close() })
 	return ours, theirs
 }
+
+// tryKernel connects from the peer to Braid's address.
+func (r *rig) tryKernel(remote netip.Addr) (*kernel.Conn, error) {
+	return r.tryKernelFrom(netip.Addr{}, remote)
+}
+
+func (r *rig) tryKernelFrom(from, remote netip.Addr) (c *kernel.Conn, err error) {
+	r.t.Helper()
+	var d kernel.Dialer
+	d.Timeout = wait
+	if from.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
+	}
+	to := netip.AddrPortFrom(remote, port).String()
+	r.peer.Do(func() {
+		if !r.plain() {
+			c, err = d.DialContext(context.Background(), "tcp", to)
+			return
+		}
+		d.SetMultipathTCP(false)
+		var plain net.Conn
+		if plain, err = d.Dialer.Dial("tcp", to); err == nil {
+			c = kernel.Wrap(plain.(*net.TCPConn))
+		}
+	})
+	return c, err
+}
+
+// plain reports whether the peer has no Multipath TCP.
+func (r *rig) plain() bool { return r.peer.Sysctl("net.mptcp.enabled") == "0" }
 
 // observed keeps what Braid's stack reported.
 type observed struct {
