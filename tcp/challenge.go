@@ -10,8 +10,8 @@ import (
 // to a rate that neither an attacker nor two confused peers can abuse (RFC
 // 5961 section 7).
 type ackLimit struct {
-	since time.Time
-	sent  int
+	since uint32 // in ms; that it wraps does no harm
+	sent  uint8
 }
 
 const (
@@ -20,8 +20,9 @@ const (
 )
 
 func (l *ackLimit) allow(now time.Time) bool {
-	if now.Sub(l.since) >= ackLimitEvery {
-		*l = ackLimit{since: now}
+	ms := uint32(now.UnixMilli())
+	if ms-l.since >= uint32(ackLimitEvery/time.Millisecond) {
+		*l = ackLimit{since: ms}
 	}
 	if l.sent == ackLimitMax {
 		return false

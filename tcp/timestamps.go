@@ -20,9 +20,11 @@ type timestamps struct {
 	recentAt time.Time
 }
 
-// tsNow is our timestamp clock: milliseconds, from a start of its own on each
+// tsClock is our timestamp clock: milliseconds, from a start of its own on each
 // connection (RFC 7323 section 5.4).
-func (c *Conn) tsNow(now time.Time) uint32 { return uint32(now.UnixMilli()) + c.cfg.TSOffset }
+func tsClock(now time.Time, offset uint32) uint32 { return uint32(now.UnixMilli()) + offset }
+
+func (c *Conn) tsNow(now time.Time) uint32 { return tsClock(now, c.cfg.TSOffset) }
 
 // pawsReject reports whether seg is an old duplicate by its timestamp (RFC
 // 7323 section 5.3). RSTs are exempt.
