@@ -138,13 +138,11 @@ func (sf *Subflow) Copy(dst []byte, ch *tcp.Chunk, off int) {
 // that wait for nothing but a Next, do not.
 func (sf *Subflow) Pending() bool {
 	c := sf.conn
-	if c.snd.next == c.out.End() {
-		return false
+	waits := c.snd.next < c.out.End()
+	if c.mode != modeMultipath {
+		return c.mode == modePlain && waits
 	}
-	if c.mode == modePlain {
-		return true
-	}
-	return c.mode == modeMultipath && sf.usable() && !c.heldBack(sf) && c.snd.una == c.snd.next
+	return (waits && c.snd.una == c.snd.next || !c.again.Empty()) && sf.usable() && !c.heldBack(sf)
 }
 
 // Acked: the peer's TCP has ch. The bytes are still kept until the Data ACK

@@ -278,6 +278,11 @@ func (c *Conn) suspectTimeout(now time.Time) {
 func (c *Conn) suspectQuietest(now time.Time) {
 	var quietest *Subflow
 	for _, sf := range c.subflows {
+		if sf.join == joinSYNReceived && sf.tc.Timeouts() > 0 {
+			sf.reset(now, wire.ResetNoResources, true) // the third packet does not come
+			c.host.Wake(c)
+			return
+		}
 		if sf.established() && (quietest == nil || sf.tc.LastHeard().Before(quietest.tc.LastHeard())) {
 			quietest = sf
 		}
@@ -472,8 +477,8 @@ func (p *pathManager) subflowDown(now time.Time, c *Conn, sf *Subflow, err error
 // that is down now may come up.
 func (sf *Subflow) isHopeless(err error, alone bool) bool {
 	switch {
-	case sf.resetGot.is && !sf.resetGot.transient:
-		return true
+	case sf.resetGot.is:
+		return !sf.resetGot.transient
 	case alone:
 		return false
 	case sf.resetSent.is && !sf.resetSent.transient:
