@@ -45,8 +45,9 @@ type recovery struct {
 
 // ackSummary is what one acknowledgement brought.
 type ackSummary struct {
-	delivered int // bytes newly acknowledged, in order or not
-	advanced  int // bytes by which SND.UNA moved
+	delivered int     // bytes newly acknowledged, in order or not
+	advanced  int     // bytes by which SND.UNA moved
+	fack      seq.Pos // highest position among them
 	rtt       time.Duration
 	hasRTT    bool
 }
@@ -64,7 +65,7 @@ func (c *Conn) noteDelivered(now time.Time, r *record, end seq.Pos, s *ackSummar
 	if !r.again && end < l.fack {
 		l.reordered = true
 	}
-	l.fack = max(l.fack, end)
+	s.fack = max(s.fack, end) // not yet in l: the blocks of one SACK option come in any order
 	if r.sentAt.After(l.rackSentAt) || r.sentAt.Equal(l.rackSentAt) && end > l.rackEnd {
 		l.rackSentAt, l.rackEnd, l.rackRTT = r.sentAt, end, rtt
 	}
@@ -239,6 +240,7 @@ func (c *Conn) takeAck(now time.Time, s *ackSummary, flight int) {
 	if s.delivered == 0 {
 		return
 	}
+	c.loss.fack = max(c.loss.fack, s.fack)
 	c.loss.delivered += uint64(s.delivered)
 	c.loss.arrived = now
 	c.loss.rate.update(now, c.loss.delivered, c.rtt.srtt)
