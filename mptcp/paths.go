@@ -481,8 +481,8 @@ func (sf *Subflow) isHopeless(err error, alone bool) bool {
 		return !sf.resetGot.transient
 	case alone:
 		return false
-	case sf.resetSent.is && !sf.resetSent.transient:
-		return true
+	case sf.resetSent.is:
+		return !sf.resetSent.transient
 	}
 	return sf.upAt.IsZero() && err != ErrTimeout && err != ErrUnreachable
 }

@@ -241,6 +241,11 @@ func (c *Conn) finish(now time.Time, err error) {
 		return
 	}
 	c.state, c.err = StateClosed, err
+	c.closed(now)
+}
+
+// closed is what the change to CLOSED brings about.
+func (c *Conn) closed(now time.Time) {
 	c.timer = timers{}
 	c.synPending = false
 	c.upper.Notify(now, Closed)

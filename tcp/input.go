@@ -209,12 +209,13 @@ func (c *Conn) establish(now time.Time, seg *wire.Segment) {
 
 // handleReset ends the connection on the peer's word.
 func (c *Conn) handleReset(now time.Time, seg *wire.Segment) {
-	c.upper.Received(now, seg) // for MP_TCPRST and MP_FASTCLOSE
-	err := ErrReset
+	c.err = ErrReset
 	if !c.state.synchronized() {
-		err = ErrRefused
+		c.err = ErrRefused
 	}
-	c.finish(now, err)
+	c.state = StateClosed      // so that the Upper's Abort does not answer a reset with a reset
+	c.upper.Received(now, seg) // for MP_TCPRST and MP_FASTCLOSE
+	c.closed(now)
 }
 
 // handleAck is the ESTABLISHED part of the fifth check.
