@@ -113,10 +113,16 @@ func (b *blocks) punch(rg seq.Range) {
 	}
 }
 
-// release gives back everything.
+// release gives back everything but a short list, so that a connection that is
+// idle now and then does not allocate one each time.
 func (b *blocks) release() {
 	for _, blk := range b.list {
 		b.pool.put(blk)
 	}
-	b.list = nil
+	clear(b.list)
+	if b.list = b.list[:0]; cap(b.list) > keptList {
+		b.list = nil
+	}
 }
+
+const keptList = 64

@@ -331,3 +331,17 @@ func TestWindowInSYN(t *testing.T) {
 	tc.want("scaled from here on", "A 1 ack 1 win 262144")
 	wantEqual(t, "the SYN/ACK's window is not scaled", tc.c.snd.wnd, 1000)
 }
+
+// RFC 9293 figure 9: the peer answers our SYN out of an earlier connection,
+// which a reset ends. The SYN need not wait for its timer then, but only once.
+func TestHalfOpenDiscovery(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.connect()
+	tc.want("SYN", "S 0")
+	tc.inject("A 300 ack 101")
+	tc.want("what we never sent is refused", "R 101")
+	tc.wantAfter("SYN follows", synAgain, "S 0")
+	tc.inject("A 300 ack 101")
+	tc.want("refused again", "R 101")
+	tc.wantAfter("from now on by the timer", 2*time.Second, "S 0")
+}

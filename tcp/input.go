@@ -140,12 +140,20 @@ func (c *Conn) checkAck(now time.Time, seg *wire.Segment, ack seq.Pos) bool {
 	return true
 }
 
+// synAgain is how long after a reset of what stood in its way a SYN follows.
+const synAgain = 2 * time.Millisecond
+
 // inputSynSent is section 3.10.7.3.
 func (c *Conn) inputSynSent(now time.Time, seg *wire.Segment) {
 	hasAck := seg.Flags.Has(wire.ACK)
 	if hasAck && seq.Unwrap32(c.snd.una, c.snd.iss, seg.Ack) != c.snd.nxt {
 		if !seg.Flags.Has(wire.RST) {
 			c.rst.answer(seg)
+			if c.loss.timeouts == 0 {
+				// What the peer had of an earlier connection is gone with
+				// this (RFC 9293 figure 9): it will understand us now.
+				c.timer.set(timerRexmit, now, synAgain)
+			}
 		}
 		return
 	}

@@ -132,14 +132,15 @@ func (c *Conn) outputLost(now time.Time, p *Packet) bool {
 		q.markSent(r, now)
 		c.stats.SegmentsRetransmitted++
 		c.stats.BytesRetransmitted += uint64(r.len())
-		c.sendRecord(now, p, *r)
+		c.sendRecord(now, p, r)
 		return true
 	}
 	return false
 }
 
-// sendRecord sends the bytes, or the FIN, of one record.
-func (c *Conn) sendRecord(now time.Time, p *Packet, r record) {
+// sendRecord sends the bytes, or the FIN, of one record, which lies in the queue
+// (and not on the stack, from where the Upper would have it moved to the heap).
+func (c *Conn) sendRecord(now time.Time, p *Packet, r *record) {
 	if r.fin {
 		c.begin(now, p, wire.ACK|wire.FIN, r.lo)
 		c.emit(now, p, nil, 0, 0)
@@ -162,15 +163,15 @@ func (c *Conn) outputNew(now time.Time, p *Packet) bool {
 	if !c.state.canSend() {
 		return false
 	}
-	r, ok := c.request(now)
+	req, ok := c.request(now)
 	if !ok {
 		return false
 	}
-	ch, ok := c.upper.Next(now, r)
+	ch, ok := c.upper.Next(now, req)
 	if !ok {
 		return false
 	}
-	if ch.Lo != r.Pos || ch.Hi <= ch.Lo || ch.Len() > r.Max {
+	if ch.Lo != req.Pos || ch.Hi <= ch.Lo || ch.Len() > req.Max {
 		panic("BUG: tcp: the upper layer gave a chunk that was not asked for")
 	}
 	if c.sent.empty() {
@@ -180,9 +181,8 @@ func (c *Conn) outputNew(now time.Time, p *Packet) bool {
 	c.snd.override = false
 	c.snd.nxt = ch.Hi
 	c.stats.BytesSent += uint64(ch.Len())
-	rec := record{lo: ch.Lo, hi: ch.Hi, chunk: ch, sentAt: now, push: !c.upper.Pending()}
-	c.sent.push(rec)
-	c.sendRecord(now, p, rec)
+	r := c.sent.push(record{lo: ch.Lo, hi: ch.Hi, chunk: ch, sentAt: now, push: !c.upper.Pending()})
+	c.sendRecord(now, p, r)
 	return true
 }
 
@@ -250,10 +250,9 @@ func (c *Conn) outputFIN(now time.Time, p *Packet) bool {
 	if c.sent.empty() {
 		c.loss.progress, c.loss.arrived = now, now
 	}
-	rec := record{lo: c.snd.nxt, hi: c.snd.nxt + 1, fin: true, sentAt: now}
+	r := c.sent.push(record{lo: c.snd.nxt, hi: c.snd.nxt + 1, fin: true, sentAt: now})
 	c.snd.nxt++
-	c.sent.push(rec)
-	c.sendRecord(now, p, rec)
+	c.sendRecord(now, p, r)
 	return true
 }
 

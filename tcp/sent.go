@@ -48,13 +48,14 @@ func (q *sentQueue) clear()         { *q = sentQueue{} }
 // pipe is how many bytes are believed to be on the path (RFC 6675 section 4).
 func (q *sentQueue) pipe() int { return q.flight - q.sacked - q.lost }
 
-func (q *sentQueue) push(r record) {
+func (q *sentQueue) push(r record) *record {
 	if q.head > 32 && q.head*2 > len(q.recs) {
 		n := copy(q.recs, q.recs[q.head:])
 		q.recs, q.head = q.recs[:n], 0
 	}
 	q.recs = append(q.recs, r)
 	q.flight += r.len()
+	return &q.recs[len(q.recs)-1]
 }
 
 // find gives the index in live of the record that holds p, or of the next one.
