@@ -71,6 +71,15 @@ func (s *shard) removeAddress(addr netip.Addr) error {
 	return s.takeAddress(now, d, addr)
 }
 
+func (s *shard) setBackup(addr netip.Addr, backup bool) error {
+	now := s.enter()
+	defer func() { s.leave(now) }()
+	if err := s.stack.SetBackup(now, addr, backup); err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	return nil
+}
+
 func (s *shard) removeDevice(dev link.Device) error {
 	now := s.enter()
 	d := s.findDevice(dev)

@@ -83,6 +83,12 @@ func (h *Host) AddAddress(dev link.Device, a stack.Address) error {
 // connections go on over the remaining ones.
 func (h *Host) RemoveAddress(addr netip.Addr) error { return h.shard.removeAddress(addr) }
 
+// SetBackup says whether subflows from an address carry data only when no
+// others work. Peers are told, and subflows that exist change too.
+func (h *Host) SetBackup(addr netip.Addr, backup bool) error {
+	return h.shard.setBackup(addr, backup)
+}
+
 // RemoveDevice closes dev and takes its addresses out of service. It returns
 // after the last packet from dev has been handled.
 func (h *Host) RemoveDevice(dev link.Device) error { return h.shard.removeDevice(dev) }

@@ -71,6 +71,25 @@ func (s *Stack) RemoveAddress(now time.Time, addr netip.Addr) error {
 	return nil
 }
 
+// SetBackup says whether subflows from an address are to carry data only when
+// no others work. It holds for the subflows there are, whose peers are told,
+// and for those to come. The error is ErrNoAddress.
+func (s *Stack) SetBackup(now time.Time, addr netip.Addr, backup bool) error {
+	i := slices.IndexFunc(s.addrs, func(a Address) bool { return a.Addr == addr })
+	if i < 0 {
+		return fmt.Errorf("%w: %v", ErrNoAddress, addr)
+	}
+	flags := s.addrs[i].Flags &^ mptcp.EndpointBackup
+	if backup {
+		flags |= mptcp.EndpointBackup
+	}
+	s.addrs[i].Flags, s.endpoints[i].Flags = flags, flags
+	for _, e := range s.entries {
+		e.conn.SetBackup(now, addr, backup)
+	}
+	return nil
+}
+
 func (s *Stack) address(a netip.Addr) (*Address, bool) {
 	for i := range s.addrs {
 		if s.addrs[i].Addr == a {
