@@ -174,3 +174,6 @@ func (e *End) ForgetPeer() {
 			"forget %s on %s", a, e.Name)
 	}
 }
+
+// Loopback is the loopback interface, for addresses that belong to no cable.
+func (n *NS) Loopback() *End { return n.end("lo") }

@@ -1,0 +1,52 @@
+package hostnet
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// DefaultDir is where the journals are: a directory which does not outlive the
+// system's run, as what they tell of does not.
+const DefaultDir = "/run/braid"
+
+// journal is the record of an installation, on disk ahead of what it records.
+type journal struct {
+	Version   int    `json:"version"`
+	Tag       string `json:"tag"`
+	PID       int    `json:"pid"`
+	Namespace string `json:"namespace"` // network namespace it is in
+	// Persistent installations outlive their process.
+	Persistent bool     `json:"persistent,omitempty"`
+	Actions    []Action `json:"actions"`
+}
+
+const journalVersion = 1
+
+func (j *journal) encode() ([]byte, error) {
+	b, err := json.MarshalIndent(j, "", "\t")
+	return append(b, '\n'), err
+}
+
+func decodeJournal(b []byte) (*journal, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields() // of a newer version: better left alone
+	var j journal
+	if err := d.Decode(&j); err != nil {
+		return nil, fmt.Errorf("hostnet: journal: %w", err)
+	}
+	if j.Version != journalVersion || !validTag(j.Tag) {
+		return nil, fmt.Errorf("hostnet: journal of version %d, tag %q", j.Version, j.Tag)
+	}
+	return &j, nil
+}
+
+// sysctl finds the change of a setting.
+func (j *journal) sysctl(name string) *SysctlAction {
+	for _, a := range j.Actions {
+		if a.Sysctl != nil && a.Sysctl.Name == name && a.Sysctl.Old != "" {
+			return a.Sysctl
+		}
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package hostnet
+
+import (
+	"github.com/braid-mptcp/braid/kernel"
+)
+
+// KernelConfig says how the kernel's stack is to use the uplinks.
+type KernelConfig struct {
+	// Flags of the endpoints; 0: kernel.FlagSubflow, which suits clients.
+	Flags kernel.EndpointFlags
+	// Backup are the uplinks that are for when no other works.
+	Backup []string
+}
+
+// kernelLimit is what the limits are raised to: the most that every kernel
+// takes.
+const kernelLimit = 8
+
+// KernelPlan plans for the kernel's stack on a host of several uplinks: that
+// packets from an uplink's address leave by that uplink, which the main table
+// alone does not do, and that the path manager uses all the addresses, with
+// limits that let it. Endpoints that exist already stay as they are.
+func KernelPlan(state State, cfg KernelConfig) (Plan, error) {
+	var p Plan
+	p.Table = state.freeTables(firstTable, maxUplinks)
+	for _, u := range state.Uplinks {
+		for _, w := range u.ways() {
+			slot, ok := p.slot(u.Name)
+			if !ok {
+				break
+			}
+			p.uplinkRoutes(u, w, w.Addr, p.Table+slot, firstPriority)
+		}
+	}
+	if len(p.Paths) == 0 {
+		return Plan{}, ErrNoUplink
+	}
+	for _, path := range p.Paths {
+		if !hasEndpoint(state.Endpoints, path) {
+			p.add(Action{Endpoint: &EndpointAction{Addr: path.Addr, Dev: path.Uplink, Flags: cfg.flags(path.Uplink)}})
+		}
+	}
+	limits := kernel.Limits{
+		AddAddrAccepted: max(state.Limits.AddAddrAccepted, kernelLimit),
+		Subflows:        max(state.Limits.Subflows, kernelLimit),
+	}
+	if limits != state.Limits {
+		p.add(Action{Limits: &LimitsAction{Limits: limits, Old: state.Limits}})
+	}
+	return p, nil
+}
+
+func (cfg KernelConfig) flags(uplink string) kernel.EndpointFlags {
+	flags := cfg.Flags
+	if flags == 0 {
+		flags = kernel.FlagSubflow
+	}
+	for _, b := range cfg.Backup {
+		if b == uplink {
+			flags |= kernel.FlagBackup
+		}
+	}
+	return flags
+}
+
+func hasEndpoint(all []kernel.Endpoint, path Path) bool {
+	for _, e := range all {
+		if e.Addr == path.Addr && e.Flags&kernel.FlagImplicit == 0 {
+			return true
+		}
+	}
+	return false
+}
