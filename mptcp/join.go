@@ -112,6 +112,26 @@ func (sf *Subflow) refuse(now time.Time, seg *wire.Segment) {
 	sf.tc.Refuse(now, seg)
 }
 
+// Crosses reports whether seg opens the path that this subflow, still waiting
+// for its answer, is opening from our side.
+func (sf *Subflow) Crosses(seg *wire.Segment) bool {
+	return sf.join == joinSYNSent && seg.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN && seg.Options.Has(wire.HasJoin)
+}
+
+// GiveWay settles two joins that crossed on one 4-tuple. A simultaneous open
+// has no place for the HMACs of section 3.2, so that both would fail; the
+// standard leaves it open. The initiator of the connection goes on with its own
+// join, the other end gives its own up. It reports whether that is us, and seg
+// now is the SYN of a new subflow.
+func (sf *Subflow) GiveWay(now time.Time) bool {
+	if sf.conn.initiator {
+		return false
+	}
+	sf.tc.Abort(now)
+	sf.conn.reap(now)
+	return true
+}
+
 // receivedJoinThird takes the third ACK of a join, with the initiator's proof.
 func (sf *Subflow) receivedJoinThird(now time.Time, seg *wire.Segment) bool {
 	j := &seg.Options.Join

@@ -21,8 +21,13 @@ func (s *Stack) Input(now time.Time, pkt []byte, off wire.Offload) {
 	}
 	t := fourTuple{seg.Dst, seg.Src}
 	if sub, ok := s.bySegment[t]; ok {
-		sub.e.conn.Input(now, sub.sf, seg)
-		return
+		if !sub.sf.Crosses(seg) {
+			sub.e.conn.Input(now, sub.sf, seg)
+			return
+		}
+		if s.byToken[seg.Options.Join.Token] != sub.e || !sub.sf.GiveWay(now) {
+			return
+		}
 	}
 	if !validPeer(t.remote.Addr()) {
 		s.stats.BadPackets++

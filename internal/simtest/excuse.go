@@ -44,6 +44,17 @@ func (r *run) excuseMove(m *Move) {
 	}
 }
 
+// excuseFirst is called whenever a path is cut: the first subflow of a
+// connection may be lost, and where the peer wants no joins to that address
+// nothing can take its place.
+func (r *run) excuseFirst(path int) {
+	for _, c := range r.conns {
+		if c.plan.Path == path && c.uses(r, path) && r.plan.Hosts[1-c.plan.From].Config.Conn.NoJoinHere {
+			c.excuse = "its first path was cut and must not be joined"
+		}
+	}
+}
+
 // uses reports whether a connection that is not over, or was not even begun,
 // may have to do with a path.
 func (c *connRun) uses(r *run, path int) bool {

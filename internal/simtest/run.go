@@ -192,7 +192,13 @@ func (r *run) schedule() {
 		})
 	}
 	for i := range r.plan.Scenario.Paths {
-		if p := &r.plan.Scenario.Paths[i]; !lasts(p) {
+		p := &r.plan.Scenario.Paths[i]
+		for _, change := range p.Changes {
+			if !change.Up {
+				r.net.After(change.At, func() { r.excuseFirst(i) })
+			}
+		}
+		if !lasts(p) {
 			r.net.After(p.Changes[len(p.Changes)-1].At, func() { r.excuseCut(i) })
 		}
 	}
