@@ -398,3 +398,20 @@ func kernelSubflows(t testing.TB, c *kernel.Conn) (n int) {
 	}
 	return n
 }
+
+// grown is by how much a counter of the peer's grew, its prefix left out.
+func (r *rig) grown(old netns.Counters, name string) int64 {
+	r.t.Helper()
+	return r.peer.Counters().Since(old)[mptcpExt+name]
+}
+
+// pathBytes is how many bytes crossed path n so far, both ways together.
+func (r *rig) pathBytes(n int) int64 {
+	r.t.Helper()
+	l, err := r.user.Netlink().LinkByIndex(r.paths[n-1].user.Index)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	s := l.Attrs().Statistics
+	return int64(s.RxBytes + s.TxBytes)
+}

@@ -108,3 +108,37 @@ func ping(t testing.TB, a, b net.Conn) {
 		c[1].SetReadDeadline(time.Time{})
 	}
 }
+
+// talk sends n bytes each way at the same time, and leaves the connection open.
+func talk(t testing.TB, a, b net.Conn, n int) {
+	t.Helper()
+	deadline := time.Now().Add(wait)
+	done := make(chan error, 4)
+	for i, c := range [][2]net.Conn{{a, b}, {b, a}} {
+		s := newStream(byte(n+i), n)
+		sent := make(chan []byte, 1)
+		go func() {
+			c[0].SetWriteDeadline(deadline)
+			_, err := io.CopyBuffer(struct{ io.Writer }{c[0]}, struct{ io.Reader }{s}, make([]byte, 256<<10))
+			sent <- s.sum.Sum(nil)
+			done <- err
+		}()
+		go func() {
+			c[1].SetReadDeadline(deadline)
+			sum := sha256.New()
+			got, err := io.CopyN(sum, c[1], int64(n))
+			if err != nil {
+				err = fmt.Errorf("after %d of %d bytes: %w", got, n, err)
+			} else if !bytes.Equal(sum.Sum(nil), <-sent) {
+				err = errors.New("bytes received are not those sent")
+			}
+			done <- err
+		}()
+	}
+	if err := errors.Join(<-done, <-done, <-done, <-done); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []net.Conn{a, b} {
+		c.SetDeadline(time.Time{})
+	}
+}
