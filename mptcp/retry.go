@@ -14,6 +14,7 @@ type pathTry struct {
 	failures      int       // in a row
 	after         time.Time // not to be tried before
 	never         bool      // nor then, until the peer announces the address again
+	worked        bool      // the last time it was opened
 }
 
 // retries holds the paths that failed. There are no more than endpoints times
@@ -43,7 +44,7 @@ func (r *retries) failed(now time.Time, local, remote netip.Addr, wasUp time.Dur
 	}
 	wait := min(rejoinFirstWait<<min(t.failures, 16), rejoinLongestWait)
 	t.failures++
-	t.after, t.never = now.Add(wait), never
+	t.after, t.never, t.worked = now.Add(wait), never, wasUp > 0
 	return t.after
 }
 
@@ -61,12 +62,15 @@ func (r *retries) held(now time.Time, local, remote netip.Addr) (until time.Time
 }
 
 // announced lifts what was decided against an address of the peer (RFC 8684
-// section 3.4.1), but not the wait: announcing again and again must not aim
-// SYNs at somebody else (section 5).
+// section 3.4.1). The wait stays unless the peer has answered there: announcing
+// again and again must not aim SYNs at somebody else (section 5).
 func (r *retries) announced(remote netip.Addr) {
 	for i := range r.list {
 		if t := &r.list[i]; t.remote == remote {
 			t.never = false
+			if t.worked {
+				t.after, t.worked = time.Time{}, false
+			}
 		}
 	}
 }
