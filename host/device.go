@@ -13,9 +13,13 @@ import (
 	"github.com/braid-mptcp/braid/wire"
 )
 
-// How many packets one Read asks for. Input handles them under one lock and
-// answers all of them together.
-const readBatch = 32
+// maxReadBatch is how many packets one Read asks for at most, and readArena how
+// many bytes: Input handles them under one lock and answers all of them
+// together, while they are still in the second-level cache.
+const (
+	maxReadBatch = 64
+	readArena    = 512 << 10
+)
 
 // device is a link.Device in service.
 type device struct {
@@ -143,7 +147,8 @@ func (s *shard) read(d *device) {
 	if d.features.MaxPacket > 0 {
 		size = MaxPacket
 	}
-	pkts, buffers := make([]link.Packet, readBatch), make([]byte, readBatch*size)
+	n := min(readArena/size, maxReadBatch)
+	pkts, buffers := make([]link.Packet, n), make([]byte, n*size)
 	for {
 		for i := range pkts {
 			pkts[i] = link.Packet{Data: buffers[i*size : (i+1)*size : (i+1)*size]}
