@@ -94,7 +94,7 @@ func (sf *Subflow) Info(now time.Time) SubflowInfo {
 	t := sf.tc.Info()
 	info := SubflowInfo{
 		ID: sf.id, Local: sf.tc.LocalAddr(), Remote: sf.tc.RemoteAddr(),
-		LocalID: sf.localID, RemoteID: sf.remoteID, Initiator: sf.ours || sf.first && sf.conn.initiator,
+		LocalID: sf.localID, RemoteID: sf.remoteID, Initiator: sf.openedByUs(),
 		State: t.State, Established: sf.established(), Backup: sf.backup, PeerBackup: sf.peerBackup, Stale: sf.stale,
 		RTT: t.SRTT, RTTVar: t.RTTVar, MinRTT: t.MinRTT, RTO: t.RTO,
 		CongestionControl: t.CongestionControl, CongestionWindow: t.CongestionWindow,

@@ -25,7 +25,7 @@ func (sf *Subflow) Options(now time.Time, seg *wire.Segment, ch *tcp.Chunk, room
 	default:
 		sf.optionsDSS(seg, ch)
 		if ch == nil && !seg.Flags.Has(wire.FIN) {
-			c.pm.putSignal(now, c, sf, seg, room)
+			c.pm.putSignal(now, c, sf, seg)
 		}
 	}
 }

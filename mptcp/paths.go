@@ -28,8 +28,8 @@ type pathManager struct {
 // remoteAddr is an address of the peer. Its ID names it (section 3.2).
 type remoteAddr struct {
 	id        uint8
-	addr      netip.AddrPort // port 0: that of the connection
-	announced bool           // by ADD_ADDR: it may be joined
+	addr      netip.AddrPort
+	announced bool // by ADD_ADDR, or the first subflow's: it may be joined
 }
 
 // announcement is an ADD_ADDR of ours that waits for its echo.
@@ -194,29 +194,44 @@ func (p *pathManager) receivedAddAddr(now time.Time, c *Conn, sf *Subflow, a *wi
 	echo.Echo = true
 	p.queue(now, c, signal{sf: sf, set: wire.HasAddAddr, add: echo})
 	c.stats.AddAddrReceived++
-	if !p.accept(a) || a.ID == 0 || len(p.remote) > c.cfg.MaxAddrAccepted {
+	if !p.accept(c, sf, a) {
 		return
 	}
 	p.tried.announced(a.Addr)
 	p.openPaths(now, c)
 }
 
-// accept stores an announced address. An ID that names another address is
-// taken only after it was removed (section 3.4.1).
-func (p *pathManager) accept(a *wire.AddAddr) bool {
+// accept stores an announced address, unless there are enough (section 5) or
+// its ID names another one that was not removed (section 3.4.1).
+func (p *pathManager) accept(c *Conn, sf *Subflow, a *wire.AddAddr) bool {
 	at := netip.AddrPortFrom(a.Addr, a.Port)
+	if a.Port == 0 {
+		at = netip.AddrPortFrom(a.Addr, sf.RemoteAddr().Port())
+	}
+	var known *remoteAddr
+	announced := 0
 	for i := range p.remote {
 		r := &p.remote[i]
-		if r.id != a.ID {
-			continue
+		if r.id == a.ID {
+			known = r
 		}
-		if r.addr.Addr() != a.Addr {
-			return false
+		if r.announced && r.id != 0 {
+			announced++
 		}
-		r.addr, r.announced = at, true
-		return true
 	}
-	p.remote = append(p.remote, remoteAddr{id: a.ID, addr: at, announced: true})
+	switch {
+	case a.ID == 0, known != nil && known.addr.Addr() != a.Addr:
+		return false
+	case known != nil && known.announced:
+		known.addr = at
+		return true
+	case announced >= c.cfg.MaxAddrAccepted:
+		return false
+	case known != nil:
+		known.addr, known.announced = at, true
+	default:
+		p.remote = append(p.remote, remoteAddr{id: a.ID, addr: at, announced: true})
+	}
 	return true
 }
 
@@ -388,7 +403,7 @@ func (p *pathManager) sendSignals(now time.Time, c *Conn) {
 }
 
 // putSignal adds the first signal in line for sf to one of its acknowledgements.
-func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.Segment, room int) {
+func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.Segment) {
 	if p.signalsSent >= maxSignalsPerRTT {
 		return
 	}
@@ -398,28 +413,17 @@ func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.S
 	}
 	s := p.signals[i]
 	o := &seg.Options
-	before := *o
-	add := func() {
-		o.Set |= s.set
-		switch s.set {
-		case wire.HasAddAddr:
-			o.AddAddr[0], o.AddAddrLen = s.add, 1
-		case wire.HasRemoveAddr:
-			o.RemoveAddr = s.rem
-		case wire.HasPrio:
-			o.Prio = s.pri
-		}
-	}
-	add()
-	if !o.Fits() { // then without DSS, then without timestamps
-		o.Set &^= wire.HasDSS
+	o.Set |= s.set
+	switch s.set {
+	case wire.HasAddAddr:
+		o.AddAddr[0], o.AddAddrLen = s.add, 1
+	case wire.HasRemoveAddr:
+		o.RemoveAddr = s.rem
+	case wire.HasPrio:
+		o.Prio = s.pri
 	}
 	if !o.Fits() {
-		o.Set &^= wire.HasTimestamps
-	}
-	if !o.Fits() {
-		*o = before
-		return
+		o.Set &^= wire.HasDSS // beside timestamps any of them fits
 	}
 	sf.again = sf.again || !o.Has(wire.HasDSS) // what it would have said must not wait
 	p.signals = slices.Delete(p.signals, i, i+1)
@@ -461,7 +465,7 @@ func (p *pathManager) subflowDown(now time.Time, c *Conn, sf *Subflow, err error
 			c.timer.set(timerAlone, now, c.cfg.KeepWithoutSubflow)
 		}
 	}
-	if sf.ours || sf.first && c.initiator {
+	if sf.openedByUs() {
 		at := p.tried.failed(now, sf.LocalAddr().Addr(), sf.RemoteAddr().Addr(), wasUp, sf.isHopeless(err, alone))
 		p.wake(c, at)
 	}
@@ -528,9 +532,6 @@ func (p *pathManager) openPaths(now time.Time, c *Conn) {
 // wanted reports whether a subflow from ep to r is to be opened now.
 func (p *pathManager) wanted(now time.Time, c *Conn, ep *Endpoint, r *remoteAddr) (netip.AddrPort, bool) {
 	at := r.addr
-	if at.Port() == 0 {
-		at = netip.AddrPortFrom(at.Addr(), c.raddr.Port())
-	}
 	switch {
 	case !r.announced, r.id == 0 && p.noJoinThere:
 		return at, false
@@ -551,7 +552,9 @@ func (p *pathManager) wanted(now time.Time, c *Conn, ep *Endpoint, r *remoteAddr
 			return at, false
 		}
 		localUsed = localUsed || l == ep.Addr
-		remoteUsed = remoteUsed || rem.Addr() == at.Addr()
+		// Of what the peer opened only the address says where it ends: a port
+		// of ours that was announced anew is another place (section 3.4.1).
+		remoteUsed = remoteUsed || !sf.openedByUs() && rem.Addr() == at.Addr() || rem == at
 	}
 	if until, held := p.tried.held(now, ep.Addr, at.Addr()); held {
 		if !until.IsZero() {

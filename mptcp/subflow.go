@@ -74,6 +74,9 @@ func (sf *Subflow) RemoteAddr() netip.AddrPort { return sf.tc.RemoteAddr() }
 // TCP is the subflow's own connection, for ICMP and the like.
 func (sf *Subflow) TCP() *tcp.Conn { return sf.tc }
 
+// openedByUs reports whether the subflow's SYN was ours.
+func (sf *Subflow) openedByUs() bool { return sf.ours || sf.first && sf.conn.initiator }
+
 // established reports whether both ends agree that the subflow is part of the
 // connection.
 func (sf *Subflow) established() bool {

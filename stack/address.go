@@ -100,14 +100,18 @@ func (s *Stack) address(a netip.Addr) (*Address, bool) {
 }
 
 // freeID finds an address ID nobody has (RFC 8684 section 3.2: it names one
-// address of the host in a connection).
+// address of the host in a connection). One that became free comes again last:
+// a peer may have missed that its address was removed.
 func (s *Stack) freeID() uint8 {
-	for id := uint8(1); id != 0; id++ {
-		if !slices.ContainsFunc(s.addrs, func(a Address) bool { return a.ID == id }) {
-			return id
+	for range 255 {
+		if s.lastID++; s.lastID == 0 {
+			s.lastID = 1
+		}
+		if !slices.ContainsFunc(s.addrs, func(a Address) bool { return a.ID == s.lastID }) {
+			break
 		}
 	}
-	return 255
+	return s.lastID
 }
 
 // sourceFor chooses the local address for a destination: one on the same link,

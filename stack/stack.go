@@ -37,6 +37,7 @@ type Stack struct {
 	waits     timeWaits
 	isn       tcp.ISNSource
 	nextPort  uint16
+	lastID    uint8 // the address ID chosen last
 
 	active  queue // entries that may have packets to send
 	telling queue // entries that may have events to tell
