@@ -92,7 +92,7 @@ func TestBackup(t *testing.T) {
 			r.judge(old, c.want)
 			r.paths[0].user.Sever()
 			before = r.pathBytes(2)
-			exchange(t, ours, theirs, 1<<20)
+			r.exchange(ours, theirs, 1<<20)
 			if n := r.pathBytes(2) - before; n < 2<<20 {
 				t.Errorf("%d bytes took the backup once it was all there was", n)
 			}
@@ -134,7 +134,7 @@ func TestPriorityChange(t *testing.T) {
 	wantAlone("second path is Braid's backup", 1)
 	set(2, false)
 	r.eventually("the last arrives", func() bool { return r.grown(old, "MPPrioRx") == 4 })
-	exchange(t, ours, theirs, 1<<20)
+	r.exchange(ours, theirs, 1<<20)
 	r.judge(old, want{"MPPrioRx": 4, "MPPrioTx": 0})
 }
 
@@ -166,7 +166,7 @@ func TestPeerChangesPriority(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually("Braid takes the path for an ordinary one", peerBackup(false))
-	exchange(t, ours, theirs, 1<<20)
+	r.exchange(ours, theirs, 1<<20)
 	r.judge(old, want{"MPPrioTx": 2, "MPPrioRx": 0})
 }
 
@@ -206,7 +206,7 @@ func TestAddressGoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.wantSubflows(ours, theirs, 2)
-			exchange(t, ours, theirs, 1<<20)
+			r.exchange(ours, theirs, 1<<20)
 			r.judge(old, c.want)
 		})
 	}
@@ -235,7 +235,7 @@ func TestPeerAddressGoes(t *testing.T) {
 			talk(t, ours, theirs, 1<<20)
 			r.addEndpoint(endpoints[0])
 			r.wantSubflows(ours, theirs, 2)
-			exchange(t, ours, theirs, 1<<20)
+			r.exchange(ours, theirs, 1<<20)
 			r.judge(old, c.want)
 		})
 	}

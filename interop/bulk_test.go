@@ -20,14 +20,14 @@ func TestBulkOnePath(t *testing.T) {
 			r := newRig(t, setup{})
 			old := r.peer.Counters()
 			ours, theirs := r.dialBraid(family.peer)
-			exchange(t, ours, theirs, size)
+			r.exchange(ours, theirs, size)
 			r.judge(old, want{"MPCapableSYNRX": 1, "MPCapableACKRX": 1})
 		})
 		t.Run(family.name+"/kernel dials", func(t *testing.T) {
 			r := newRig(t, setup{})
 			old := r.peer.Counters()
 			ours, theirs := r.dialKernel(netip.Addr{}, family.ours)
-			exchange(t, ours, theirs, size)
+			r.exchange(ours, theirs, size)
 			r.judge(old, want{"MPCapableSYNTX": 1, "MPCapableSYNACKRX": 1})
 		})
 	}

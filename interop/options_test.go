@@ -52,7 +52,7 @@ func TestChecksum(t *testing.T) {
 					if got := info.ChecksumEnabled; got != (ours || peer) {
 						t.Errorf("the peer's checksums %v, want %v", got, ours || peer)
 					}
-					exchange(t, c, k, 4<<20)
+					r.exchange(c, k, 4<<20)
 					if n := c.Info().Stats.ChecksumFailures; n != 0 {
 						t.Errorf("%d checksums were wrong", n)
 					}
@@ -135,7 +135,7 @@ func TestPlainPeer(t *testing.T) {
 				if info := c.Info(); info.Multipath || info.Fallback != reason {
 					t.Errorf("Multipath TCP %v, fallback %q, want plain TCP, %q", info.Multipath, info.Fallback, reason)
 				}
-				exchange(t, c, k, 4<<20)
+				r.exchange(c, k, 4<<20)
 			})
 		}
 	}

@@ -13,6 +13,10 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/braid-mptcp/braid/host"
+	"github.com/braid-mptcp/braid/kernel"
+	"github.com/braid-mptcp/braid/tcp"
 )
 
 // halfCloser is a connection whose directions end one by one.
@@ -77,20 +81,33 @@ func flow(from, to halfCloser, n int) <-chan error {
 	return done
 }
 
-// exchange sends n bytes each way at the same time, ends both directions and
-// closes both ends.
-func exchange(t testing.TB, a, b halfCloser, n int) {
-	t.Helper()
+// exchange sends n bytes each way at the same time, ends both directions,
+// closes both ends and waits until both are gone.
+func (r *rig) exchange(ours *host.Conn, theirs *kernel.Conn, n int) {
+	r.t.Helper()
 	deadline := time.Now().Add(wait)
-	a.SetDeadline(deadline)
-	b.SetDeadline(deadline)
-	there, back := flow(a, b, n), flow(b, a, n+1)
+	ours.SetDeadline(deadline)
+	theirs.SetDeadline(deadline)
+	there, back := flow(ours, theirs, n), flow(theirs, ours, n+1)
 	if err := errors.Join(<-there, <-back); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	if err := errors.Join(a.Close(), b.Close()); err != nil {
-		t.Fatal(err)
+	if err := errors.Join(ours.Close(), theirs.Close()); err != nil {
+		r.t.Fatal(err)
 	}
+	r.eventually("both ends are gone", func() bool {
+		return r.peer.Counters()["TcpCurrEstab"] == 0 && over(ours)
+	})
+}
+
+// over reports whether nothing of the connection is left that has to be said.
+func over(c *host.Conn) bool {
+	for _, sf := range c.Info().Subflows {
+		if sf.State != tcp.StateTimeWait && sf.State != tcp.StateClosed {
+			return false
+		}
+	}
+	return true
 }
 
 // ping sends one byte each way, after which both ends know that the other is
