@@ -12,7 +12,8 @@ type cut struct{ table *nftables.Table }
 
 // Cut loses every packet the end receives from now on. Neither host is told:
 // links stay up, addresses and routes stay. To cut both directions, cut both
-// ends (or call Sever).
+// ends (or call Sever). Packet sockets on the end still see the packets; for
+// them cut somewhere in between.
 func (e *End) Cut() {
 	e.NS.t.Helper()
 	if e.cut != nil {

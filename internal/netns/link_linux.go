@@ -3,6 +3,7 @@ package netns
 import (
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -17,6 +18,7 @@ type End struct {
 	Addrs []netip.Addr // in the order they were given
 
 	peer *End
+	up   bool
 	cut  *cut // not nil while Cut
 }
 
@@ -67,8 +69,6 @@ func Connect(a, b *NS, c Cable) (*End, *End) {
 	}
 	ea.SetUp(true)
 	eb.SetUp(true)
-	ea.knowPeer()
-	eb.knowPeer()
 	return ea, eb
 }
 
@@ -86,8 +86,7 @@ func (e *End) link() netlink.Link {
 }
 
 // AddAddr gives the end an address with its prefix length ("10.0.1.1/24"),
-// usable at once. The peer learns the link-layer address of it when both are
-// up; call it before SetUp or through Cable, or call KnowPeer after.
+// usable at once. The peer knows the link-layer address of it.
 func (e *End) AddAddr(s string) {
 	e.NS.t.Helper()
 	p, err := netip.ParsePrefix(s)
@@ -137,8 +136,29 @@ func (e *End) SetUp(up bool) {
 		set = e.NS.nl.LinkSetUp
 	}
 	e.NS.must(set(e.link()), "set %s up=%v", e.Name, up)
+	e.up = up
 	if up && e.peer != nil {
 		e.knowPeer() // static neighbours go when the link goes down
+		if e.peer.up {
+			e.waitRunning()
+			e.peer.waitRunning()
+		}
+	}
+}
+
+// waitRunning waits until the kernel sends by the interface. It attaches the
+// queue a moment after both ends are up, and loses packets until then.
+func (e *End) waitRunning() {
+	e.NS.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		l, err := e.NS.nl.LinkByIndex(e.Index)
+		e.NS.must(err, "find %s", e.Name)
+		if l.Attrs().OperState == netlink.OperUp {
+			return
+		}
+		if time.Now().After(deadline) {
+			e.NS.t.Fatalf("netns %s: %s does not come up", e.NS.name, e.Name)
+		}
 	}
 }
 
