@@ -27,8 +27,8 @@ func TestJoinsCross(t *testing.T) {
 			}
 		}
 	}
-	line := simtest.Line(10, 10*ms)
 	for path := range 2 {
+		line := simtest.Line(10, time.Duration(10+20*path)*ms) // the second is slower than the news of it
 		n.Connect("path", simtest.ClientAddr(path), simtest.ServerAddr(path), line, line)
 	}
 	at := netip.AddrPortFrom(simtest.ServerAddr(0), 80)
