@@ -92,6 +92,9 @@ type RuleAction struct {
 	To       netip.Prefix `json:"to,omitzero"`
 	Table    int          `json:"table"`
 	Priority int          `json:"priority"`
+	// Specific leaves the table's default routes out: they are for another
+	// rule to choose.
+	Specific bool `json:"specific,omitempty"`
 }
 
 // String gives the command that would do the same.
@@ -103,7 +106,11 @@ func (r RuleAction) String() string {
 	if r.To.IsValid() {
 		s += " to " + prefixString(r.To)
 	}
-	return fmt.Sprintf("%s lookup %d protocol %d", s, r.Table, Protocol)
+	s += fmt.Sprintf(" lookup %d", r.Table)
+	if r.Specific {
+		s += " suppress_prefixlength 0"
+	}
+	return fmt.Sprintf("%s protocol %d", s, Protocol)
 }
 
 func (r RuleAction) prefix() netip.Prefix {

@@ -150,6 +150,9 @@ func rule(a *RuleAction) *netlink.Rule {
 		r.Dst = ipNet(a.To)
 	}
 	r.Table, r.Priority, r.Protocol = a.Table, a.Priority, Protocol
+	if a.Specific {
+		r.SuppressPrefixlen = 0
+	}
 	return r
 }
 

@@ -41,12 +41,21 @@ func decodeJournal(b []byte) (*journal, error) {
 	return &j, nil
 }
 
-// sysctl finds the change of a setting.
-func (j *journal) sysctl(name string) *SysctlAction {
-	for _, a := range j.Actions {
-		if a.Sysctl != nil && a.Sysctl.Name == name && a.Sysctl.Old != "" {
-			return a.Sysctl
+// needs tells whether the installation relies on what the action did: a
+// setting, limits, an endpoint or a rule that several have in common.
+func (j *journal) needs(a Action) (bool, error) {
+	key, err := a.key()
+	if err != nil {
+		return false, err
+	}
+	for _, have := range j.Actions {
+		other, err := have.key()
+		if err != nil {
+			return false, err
+		}
+		if other == key {
+			return true, nil
 		}
 	}
-	return nil
+	return false, nil
 }

@@ -29,7 +29,10 @@ func KernelPlan(state State, cfg KernelConfig) (Plan, error) {
 			if !ok {
 				break
 			}
-			p.uplinkRoutes(u, w, w.Addr, p.Table+slot, firstPriority)
+			// Neighbours, virtual machines and what else the main table has
+			// a route for of its own stay where they are.
+			p.add(Action{Rule: &RuleAction{From: single(w.Addr), Table: mainTable, Priority: firstPriority, Specific: true}})
+			p.uplinkRoutes(u, w, w.Addr, p.Table+slot, firstPriority+1)
 		}
 	}
 	if len(p.Paths) == 0 {

@@ -18,6 +18,10 @@ func validTag(tag string) bool {
 	return true
 }
 
+// CloseTimeout is the setting of how many seconds the kernel keeps a connection
+// without any subflow.
+const CloseTimeout = "net/mptcp/close_timeout"
+
 // Settings are named by their paths: an interface's name may hold a dot.
 func sysctl4(dev, setting string) string { return "net/ipv4/conf/" + dev + "/" + setting }
 func sysctl6(dev, setting string) string { return "net/ipv6/conf/" + dev + "/" + setting }

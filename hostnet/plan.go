@@ -102,4 +102,5 @@ const (
 	// ahead of the main table's rule at 32,766 and after the local one's at 0.
 	firstTable    = 5200
 	firstPriority = 5200
+	mainTable     = 254
 )

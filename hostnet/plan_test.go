@@ -308,17 +308,20 @@ func TestKernelPlan(t *testing.T) {
 		# 192.168.1.5 by way of eth0 (192.168.1.5)
 		# 2001:db8::5 by way of eth0 (2001:db8::5)
 		# 10.64.0.9 by way of wwan0 (10.64.0.9)
+		ip rule add pref 5200 from 192.168.1.5 lookup 254 suppress_prefixlength 0 protocol 184
 		ip route add 192.168.1.0/24 dev eth0 table 5201 proto 184
 		ip route add default via 192.168.1.1 dev eth0 table 5201 proto 184
 		ip route add unreachable default metric 1073741824 table 5201 proto 184
-		ip rule add pref 5200 from 192.168.1.5 lookup 5201 protocol 184
+		ip rule add pref 5201 from 192.168.1.5 lookup 5201 protocol 184
+		ip -6 rule add pref 5200 from 2001:db8::5 lookup 254 suppress_prefixlength 0 protocol 184
 		ip -6 route add 2001:db8::/64 dev eth0 table 5201 proto 184
 		ip -6 route add default via fe80::1 dev eth0 table 5201 proto 184
 		ip -6 route add unreachable default metric 1073741824 table 5201 proto 184
-		ip -6 rule add pref 5200 from 2001:db8::5 lookup 5201 protocol 184
+		ip -6 rule add pref 5201 from 2001:db8::5 lookup 5201 protocol 184
+		ip rule add pref 5200 from 10.64.0.9 lookup 254 suppress_prefixlength 0 protocol 184
 		ip route add default dev wwan0 table 5202 proto 184
 		ip route add unreachable default metric 1073741824 table 5202 proto 184
-		ip rule add pref 5200 from 10.64.0.9 lookup 5202 protocol 184
+		ip rule add pref 5201 from 10.64.0.9 lookup 5202 protocol 184
 		ip mptcp endpoint add 192.168.1.5 subflow dev eth0
 		ip mptcp endpoint add 10.64.0.9 subflow backup dev wwan0
 		ip mptcp limits set subflow 8 add_addr_accepted 8

@@ -160,15 +160,16 @@ func (s *Setup) remove() error {
 
 // undo undoes one action, unless another installation needs its effect.
 func (s *Setup) undo(a Action) error {
-	if a.Sysctl != nil {
-		all, err := s.h.journals()
-		if err != nil {
-			return err
+	all, err := s.h.journals()
+	if err != nil {
+		return err
+	}
+	for _, j := range all {
+		if j.Tag == s.j.Tag {
+			continue
 		}
-		for _, j := range all {
-			if j.Tag != s.j.Tag && j.sysctl(a.Sysctl.Name) != nil {
-				return nil
-			}
+		if needs, err := j.needs(a); err != nil || needs {
+			return err
 		}
 	}
 	if err := s.h.undo(a); err != nil && !isGone(err) {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -98,6 +99,7 @@ func (h *Host) readSysctls(s *State) error {
 	for _, pattern := range []string{
 		sysctl4("*", "forwarding"),
 		sysctl6("*", "forwarding"), sysctl6("*", "force_forwarding"), sysctl6("*", "accept_ra"),
+		CloseTimeout,
 	} {
 		names, err := filepath.Glob(procSys + pattern)
 		if err != nil {
@@ -159,7 +161,8 @@ func familyName(f nftables.TableFamily) string {
 }
 
 // readPathManager leaves the fields empty where the kernel has no MPTCP, or
-// does not tell for want of privilege.
+// does not tell for want of privilege. What installations of this package have
+// added or changed is told as it was before.
 func (h *Host) readPathManager(s *State) error {
 	pm, err := h.pathManager()
 	if errors.Is(err, kernel.ErrUnsupported) {
@@ -174,6 +177,22 @@ func (h *Host) readPathManager(s *State) error {
 	s.Endpoints, err = pm.Endpoints()
 	if err != nil && !errors.Is(err, kernel.ErrPermission) {
 		return fmt.Errorf("hostnet: %w", err)
+	}
+	journals, err := h.journals()
+	if err != nil {
+		return err
+	}
+	for _, j := range journals {
+		for _, a := range j.Actions {
+			switch {
+			case a.Endpoint != nil:
+				s.Endpoints = slices.DeleteFunc(s.Endpoints, func(e kernel.Endpoint) bool {
+					return e.Addr == a.Endpoint.Addr && e.Port == 0
+				})
+			case a.Limits != nil && s.Limits == a.Limits.Limits:
+				s.Limits = a.Limits.Old
+			}
+		}
 	}
 	return nil
 }
