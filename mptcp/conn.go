@@ -27,7 +27,7 @@ type Conn struct {
 	tokenFree   bool // nobody can join any more
 	checksum    bool // DSS checksums, both ways
 	confirmed   bool // the peer's options have been seen to arrive with data or its acknowledgement
-	infinite    bool // one infinite mapping is to be sent
+	infinite    infiniteMapping
 	mpFail      failSignal
 	fastClose   bool // resets carry MP_FASTCLOSE
 	closed      bool // the application closed both directions
@@ -84,6 +84,7 @@ type dataSender struct {
 	fin      finState
 	finPos   seq.Pos // the DATA_FIN's place
 	timeouts int     // of the data level, in a row
+	repeated bool    // bytes were sent more than once on the first subflow, at different places of it
 	helped   seq.Pos // the head last sent again because it blocked the window
 }
 

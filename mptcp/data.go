@@ -115,6 +115,7 @@ func (c *Conn) chunkBlocking(now time.Time, sf *Subflow, r tcp.Request) (tcp.Chu
 func (c *Conn) repeat(sf *Subflow, r tcp.Request, from seq.Pos, n int) tcp.Chunk {
 	c.stats.BytesReinjected += uint64(n)
 	sf.stats.BytesReinjected += uint64(n)
+	c.snd.repeated = true
 	return tcp.Chunk{Lo: r.Pos, Hi: r.Pos + seq.Pos(n), Data: from, Again: true}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/tcp"
 )
 
 // FallbackReason is why a connection is plain TCP.
@@ -19,7 +20,7 @@ const (
 	NoThirdAck                              // the third ACK had no MP_CAPABLE
 	FirstDataUnmapped                       // the first data came without a mapping
 	NoDataAck                               // the first data was acknowledged without a Data ACK
-	OptionsLost                             // later data came without mappings
+	OptionsLost                             // options stopped coming later
 	ChecksumFailed                          // a middlebox changed the data
 	PeerFailed                              // the peer said so (MP_FAIL)
 	PeerFellBack                            // the peer sent an infinite mapping
@@ -34,10 +35,11 @@ var fallbackNames = [...]string{"none", "disabled", "not offered", "not accepted
 
 func (r FallbackReason) String() string { return fallbackNames[r] }
 
-// enterPlain makes the connection plain TCP for good (RFC 8684 section 3.7),
-// with sf as its only subflow. Data at subflow position p of the receive
-// direction is from now on the stream's at p+shift.
-func (c *Conn) enterPlain(now time.Time, sf *Subflow, reason FallbackReason, shift seq.Pos) {
+// enterPlain makes the connection, whose only subflow ever is sf, plain TCP for
+// good (RFC 8684 section 3.7). Data at subflow position p of the receive
+// direction is from now on the stream's at p+sf.shift, and what sf's TCP
+// delivers is delivered.
+func (c *Conn) enterPlain(now time.Time, sf *Subflow, reason FallbackReason) {
 	if c.mode != modeOpening && c.mode != modeMultipath {
 		return
 	}
@@ -46,28 +48,83 @@ func (c *Conn) enterPlain(now time.Time, sf *Subflow, reason FallbackReason, shi
 	c.again = seq.Set{}
 	c.timer = timers{}
 	c.freeToken()
-	if sf.shift = shift; sf.staged != nil {
+	c.snd.una = max(c.snd.una, sf.oldest.min(c.snd.next))
+	c.release()
+	if sf.staged != nil {
 		sf.deliverStaged(now)
 	}
 	sf.maps.clear()
-	c.infinite = had && reason != PeerFellBack && sf.tc != nil && sf.tc.State().Open()
-	for _, other := range c.subflows {
-		if other != sf {
-			other.tc.Abort(now)
-		}
+	if had && reason != PeerFellBack && sf.tc.State().Open() {
+		c.infinite.state = infinitePending
 	}
-	if sf.tc != nil {
-		c.maybeClosePlain(now) // the DATA_FIN means nothing any more
-	}
+	c.maybeClosePlain(now) // a DATA_FIN means nothing any more
 	if had && reason != Disabled {
 		c.report(Event{Kind: EventFallback})
 	}
 }
 
-// mayFallBack reports whether sf is all the connection ever had, so that its
-// bytes are the stream's (RFC 8684 section 3.7).
-func (c *Conn) mayFallBack(sf *Subflow) bool {
-	return c.began == 1 && sf.first && c.mode == modeMultipath
+// isPlain reports whether the connection is TCP, or was at its end.
+func (c *Conn) isPlain() bool { return c.mode == modePlain || c.mode == modeClosed && c.wasPlain }
+
+// mayFallBack reports whether the connection only ever had its first subflow,
+// which carried every byte once, so that the subflow's bytes are the stream's
+// (RFC 8684 section 3.7).
+func (c *Conn) mayFallBack() bool {
+	return c.began == 1 && !c.snd.repeated && c.mode == modeMultipath
+}
+
+// infiniteMapping is the last of our mappings after a fallback. It goes with
+// one chunk, and with that again if it is lost.
+type infiniteMapping struct {
+	state infiniteState
+	at    seq.Pos // of the chunk in the subflow
+}
+
+type infiniteState uint8
+
+const (
+	infiniteNone infiniteState = iota
+	infinitePending
+	infinitePlaced
+)
+
+// goesWith reports whether the mapping belongs on a segment with bytes of ch.
+func (m *infiniteMapping) goesWith(ch *tcp.Chunk) bool {
+	if m.state == infinitePending {
+		m.state, m.at = infinitePlaced, ch.Lo
+	}
+	return m.state == infinitePlaced && m.at == ch.Lo
+}
+
+// optionWatch notices when options of a subflow stop coming.
+type optionWatch struct {
+	bare  int // segments in a row without any
+	asked int // how many those were when the peer was asked for one more; 0: it was not
+}
+
+// optionsLost judges, when data was acknowledged by TCP and not at data level,
+// whether that is because options get lost by now. On the only subflow ever,
+// from which nothing but TCP comes any more, this ends in a fallback, as it
+// would have at the start. A proxy may have sent those acknowledgements, so the
+// peer is asked for another first. True: there is no need to send data again.
+//
+// Deviation: RFC 8684 section 3.7 resets such a subflow, and with it the
+// connection.
+func (c *Conn) optionsLost(now time.Time) bool {
+	if len(c.subflows) != 1 || !c.mayFallBack() {
+		return false
+	}
+	sf := c.subflows[0]
+	switch w := &sf.watch; {
+	case w.bare == 0, w.bare == w.asked:
+		return false // options come, or nothing does
+	case w.asked == 0:
+		w.asked = w.bare
+		sf.tc.Probe()
+	default:
+		c.enterPlain(now, sf, OptionsLost)
+	}
+	return true
 }
 
 // freeToken lets the token be used again, once.

@@ -59,15 +59,15 @@ func (sf *Subflow) receivedSYN(now time.Time, seg *wire.Segment) bool {
 	switch {
 	case c.mode != modeOpening:
 	case !seg.Flags.Has(wire.ACK):
-		c.enterPlain(now, sf, SimultaneousOpen, 0)
+		c.enterPlain(now, sf, SimultaneousOpen)
 	case !seg.Options.Has(wire.HasCapable):
-		c.enterPlain(now, sf, NotAccepted, 0)
+		c.enterPlain(now, sf, NotAccepted)
 	case cp.Keys != 1 || cp.Version != wire.V1 || !usableCapable(cp) || cp.Flags&wire.CapableCrypto != wire.CapableHMAC:
 		// Our own option sent back has no key; another version or
 		// algorithm was never offered.
-		c.enterPlain(now, sf, BadAnswer, 0)
+		c.enterPlain(now, sf, BadAnswer)
 	case c.cfg.RefuseChecksum && cp.Flags&wire.CapableChecksum != 0:
-		c.enterPlain(now, sf, ChecksumRefused, 0)
+		c.enterPlain(now, sf, ChecksumRefused)
 	default:
 		c.mode = modeMultipath
 		c.peer = newParty(cp.SenderKey)
@@ -86,7 +86,7 @@ func (sf *Subflow) receivedThird(now time.Time, seg *wire.Segment) bool {
 	case c.mode != modeOpening:
 	case o.Has(wire.HasCapable) && o.Capable.Keys == 2 && usableCapable(&o.Capable):
 		if o.Capable.ReceiverKey != c.local.key || o.Capable.Version != wire.V1 {
-			c.enterPlain(now, sf, BadAnswer, 0)
+			c.enterPlain(now, sf, BadAnswer)
 			break
 		}
 		c.mode = modeMultipath
@@ -96,7 +96,7 @@ func (sf *Subflow) receivedThird(now time.Time, seg *wire.Segment) bool {
 		// nothing; they come again with the first data.
 		return false
 	default:
-		c.enterPlain(now, sf, NoThirdAck, 0)
+		c.enterPlain(now, sf, NoThirdAck)
 	}
 	c.openEdge(sf, seg)
 	return true
@@ -167,6 +167,6 @@ func (sf *Subflow) onSYNTimeout(now time.Time) {
 	c := sf.conn
 	n := c.cfg.SYNsBeforeTCP
 	if sf.first && c.mode == modeOpening && c.initiator && n > 0 && sf.tc.Timeouts() >= n {
-		c.enterPlain(now, sf, SYNsLost, 0)
+		c.enterPlain(now, sf, SYNsLost)
 	}
 }

@@ -144,7 +144,7 @@ func (sf *Subflow) addMapping(now time.Time, m mapping) {
 	if !sf.maps.add(m) {
 		return
 	}
-	sf.everMapped = true
+	sf.everMapped, sf.shift = true, m.data-m.ssn.Lo
 	if m.staged && sf.staged != nil {
 		sf.moveStaged(now)
 	}
@@ -304,12 +304,11 @@ func (c *Conn) unmappedTimeout(now time.Time) {
 		if sf.staged == nil || c.mode != modeMultipath || !sf.established() {
 			continue
 		}
-		gap, ok := sf.unmapped(sf.tc.RcvNxt())
-		if !ok {
+		if _, ok := sf.unmapped(sf.tc.RcvNxt()); !ok {
 			continue
 		}
-		if c.mayFallBack(sf) && c.in.Ahead() == 0 {
-			c.enterPlain(now, sf, OptionsLost, c.in.Next()-gap)
+		if c.mayFallBack() && c.in.Ahead() == 0 {
+			c.enterPlain(now, sf, OptionsLost)
 			return
 		}
 		sf.reset(now, wire.ResetMiddlebox, false)
@@ -320,11 +319,12 @@ func (c *Conn) unmappedTimeout(now time.Time) {
 // (RFC 8684 section 3.7).
 func (sf *Subflow) receivedInfinite(now time.Time, d *wire.DSS, pos, data seq.Pos) bool {
 	c := sf.conn
-	if len(c.subflows) > 1 {
+	if c.began > 1 {
 		sf.reset(now, wire.ResetMPTCP, false)
 		return false
 	}
-	c.enterPlain(now, sf, PeerFellBack, data-seq.Unwrap32(pos, 0, d.SSN))
+	sf.shift = data - seq.Unwrap32(pos, 0, d.SSN)
+	c.enterPlain(now, sf, PeerFellBack)
 	return false
 }
 
@@ -335,9 +335,10 @@ func (sf *Subflow) checksumFailed(now time.Time, m *mapping) {
 	c := sf.conn
 	c.stats.ChecksumFailures++
 	fail := failSignal{pending: true, dsn: seq.Wrap64(m.data, c.peer.idsn)}
-	if c.mayFallBack(sf) && c.in.Next() >= m.data && c.in.Ahead() == 0 {
+	if c.mayFallBack() && c.in.Next() >= m.data && c.in.Ahead() == 0 {
 		c.mpFail = fail
-		c.enterPlain(now, sf, ChecksumFailed, m.data-m.ssn.Lo)
+		sf.shift = m.data - m.ssn.Lo
+		c.enterPlain(now, sf, ChecksumFailed)
 		sf.tc.AckAlone()
 		return
 	}
@@ -348,11 +349,11 @@ func (sf *Subflow) checksumFailed(now time.Time, m *mapping) {
 // receivedFail: the peer could not use what we sent from the given number on.
 // It reports whether the connection is plain TCP now.
 func (c *Conn) receivedFail(now time.Time, sf *Subflow, f wire.Fail) bool {
-	if !c.mayFallBack(sf) {
+	if !c.mayFallBack() {
 		return false // the reset that carries it does the rest
 	}
 	c.mpFail = failSignal{pending: true, dsn: f.DSN}
-	c.enterPlain(now, sf, PeerFailed, c.in.Next()-sf.tc.RcvNxt())
+	c.enterPlain(now, sf, PeerFailed)
 	sf.tc.AckAlone()
 	return true
 }

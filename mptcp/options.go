@@ -16,7 +16,7 @@ func (sf *Subflow) Options(now time.Time, seg *wire.Segment, ch *tcp.Chunk, room
 		sf.optionsRST(seg)
 	case seg.Flags.Has(wire.SYN):
 		sf.optionsSYN(seg, seg.Flags.Has(wire.ACK))
-	case c.mode == modePlain:
+	case c.isPlain():
 		sf.optionsPlain(seg, ch)
 	case c.mode == modeOpening || !c.peer.known:
 	case sf.join == joinPreEstablished:
@@ -62,8 +62,7 @@ func (sf *Subflow) optionsDSS(seg *wire.Segment, ch *tcp.Chunk) {
 // caused or answers it, and one infinite mapping (RFC 8684 section 3.7).
 func (sf *Subflow) optionsPlain(seg *wire.Segment, ch *tcp.Chunk) {
 	c := sf.conn
-	if ch != nil && c.infinite {
-		c.infinite = false
+	if ch != nil && c.infinite.goesWith(ch) {
 		seg.Options.Set |= wire.HasDSS
 		seg.Options.DSS = wire.DSS{
 			HasMap: true, DSN64: true, DSN: seq.Wrap64(ch.Data, c.local.idsn), SSN: uint32(ch.Lo),
@@ -87,7 +86,7 @@ type failSignal struct {
 // whole connection is (section 3.5).
 func (sf *Subflow) optionsRST(seg *wire.Segment) {
 	c := sf.conn
-	if !c.local.known || c.mode == modePlain {
+	if !c.local.known || c.isPlain() {
 		return
 	}
 	if c.fastClose && c.peer.known && sf.join != joinSYNReceived {
@@ -178,6 +177,7 @@ func (sf *Subflow) receivedSignals(now time.Time, seg *wire.Segment) bool {
 	pos := sf.tc.Position(seg)
 	switch {
 	case o.Has(wire.HasDSS):
+		sf.watch = optionWatch{}
 		if c.mayConfirm(sf) {
 			c.confirmed = true
 			c.pm.fullyEstablished(now, c)
@@ -203,20 +203,21 @@ func (sf *Subflow) receivedSignals(now time.Time, seg *wire.Segment) bool {
 // bare judges a segment without any Multipath TCP option.
 func (sf *Subflow) bare(now time.Time, seg *wire.Segment, pos seq.Pos) bool {
 	c := sf.conn
+	sf.watch.bare++
 	switch {
 	case !sf.everAcked && sf.tc.SndUna() > 1 && sf.tc.SndNxt() > 1:
 		// What we sent was acknowledged, but not at data level.
-		if c.mayFallBack(sf) && !c.confirmed {
-			c.enterPlain(now, sf, NoDataAck, 0)
-			return false
-		}
-		if !sf.first {
+		if !c.mayFallBack() {
 			sf.reset(now, wire.ResetMiddlebox, false)
 			return false
 		}
+		if !c.confirmed {
+			c.enterPlain(now, sf, NoDataAck)
+			return false
+		}
 	case len(seg.Payload) > 0 && !sf.everMapped && pos <= sf.tc.RcvNxt() && !sf.maps.covers(pos):
-		if c.mayFallBack(sf) {
-			c.enterPlain(now, sf, FirstDataUnmapped, 0)
+		if c.mayFallBack() {
+			c.enterPlain(now, sf, FirstDataUnmapped)
 			return false
 		}
 		sf.reset(now, wire.ResetMiddlebox, false)

@@ -166,12 +166,14 @@ func (c *Conn) dataTimeout(now time.Time) {
 	if c.snd.fin == finSent {
 		c.sayFin()
 	}
-	if c.snd.una < c.snd.next {
+	if c.snd.una == c.snd.next {
+		c.optionsLost(now)
+	} else {
 		carried := false
 		for _, sf := range c.subflows {
 			carried = carried || sf.established() && !sf.stale && sf.tc.Carries(c.snd.una)
 		}
-		if !carried {
+		if !carried && !c.optionsLost(now) {
 			c.again.Add(seq.Range{Lo: c.snd.una, Hi: min(c.snd.next, c.snd.una+dataTimeoutBurst)})
 		}
 	}

@@ -28,7 +28,7 @@ type Subflow struct {
 	resetSent, resetGot   resetInfo
 	maps                  mapList
 	staged                *stream.Recv // bytes that wait for a mapping, or for the rest of a checksummed one
-	shift                 seq.Pos      // plain mode: data position less subflow position, receive direction
+	shift                 seq.Pos      // data position less subflow position, receive direction, of the latest mapping
 	oldest                dataQueue    // what is in flight, for the release of the send buffer
 	everMapped, everAcked bool         // a mapping came; data of ours got a Data ACK
 	stats                 SubflowStats
@@ -37,6 +37,7 @@ type Subflow struct {
 	suspectAt             time.Time // when it was first asked for a sign of life, until it gives one
 	again                 bool      // one more acknowledgement is to follow the one being built
 	fail                  failSignal
+	watch                 optionWatch
 }
 
 // joinState is where the handshake of an additional subflow stands (RFC 8684
@@ -164,14 +165,16 @@ func (sf *Subflow) up(now time.Time) {
 // only this subflow, and we close our side of it too.
 func (sf *Subflow) onPeerClosed(now time.Time) {
 	c := sf.conn
-	if c.mode == modePlain {
-		c.rcv.ended = true
-		c.news.readable = true
-		return
-	}
-	if c.mode == modeOpening && sf.first {
+	switch {
+	case c.mode == modeOpening && sf.first:
 		// A FIN before any option came back: nothing but TCP can end like this.
-		c.enterPlain(now, sf, FirstDataUnmapped, 0)
+		c.enterPlain(now, sf, FirstDataUnmapped)
+	case c.mayFallBack() && sf.watch.bare > 0 && !c.rcv.ended:
+		// Nor like this. A peer whose TCP this is has fallen back, and what
+		// would say so was lost.
+		c.enterPlain(now, sf, OptionsLost)
+	}
+	if c.mode == modePlain {
 		c.rcv.ended = true
 		c.news.readable = true
 		return
@@ -228,7 +231,7 @@ func (sf *Subflow) Window() int { return sf.conn.window() }
 // section 3.3), or none in plain TCP.
 func (sf *Subflow) Overhead() int {
 	switch c := sf.conn; {
-	case c.mode == modePlain:
+	case c.isPlain():
 		return 0
 	case c.snd.wide || c.rcv.wide:
 		return dssLenWide
