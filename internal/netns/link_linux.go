@@ -3,6 +3,7 @@ package netns
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -93,6 +94,9 @@ func (e *End) AddAddr(s string) {
 	e.NS.must(err, "address %q", s)
 	e.NS.must(e.NS.nl.AddrAdd(e.link(), nlAddr(p)), "add %s to %s", p, e.Name)
 	e.Addrs = append(e.Addrs, p.Addr())
+	if e.up && (e.peer == nil || e.peer.up) {
+		e.NS.WaitAddr(p.Addr())
+	}
 	if e.peer != nil {
 		e.peer.addNeigh(p.Addr())
 	}
@@ -154,10 +158,38 @@ func (e *End) waitRunning() {
 		l, err := e.NS.nl.LinkByIndex(e.Index)
 		e.NS.must(err, "find %s", e.Name)
 		if l.Attrs().OperState == netlink.OperUp {
-			return
+			break
 		}
 		if time.Now().After(deadline) {
 			e.NS.t.Fatalf("netns %s: %s does not come up", e.NS.name, e.Name)
+		}
+	}
+	for _, a := range e.Addrs {
+		if a.Is4() || e.has(a) { // IPv6 addresses go when the link goes down
+			e.NS.WaitAddr(a)
+		}
+	}
+}
+
+func (e *End) has(a netip.Addr) bool {
+	e.NS.t.Helper()
+	all, err := e.NS.nl.AddrList(e.link(), netlink.FAMILY_ALL)
+	e.NS.must(err, "addresses of %s", e.Name)
+	return slices.ContainsFunc(all, func(have netlink.Addr) bool { return have.IP.Equal(a.AsSlice()) })
+}
+
+// WaitAddr waits until the namespace takes packets to its address a. With IPv6
+// that is a moment after the address was given and the link is up, even without
+// duplicate address detection.
+func (n *NS) WaitAddr(a netip.Addr) {
+	n.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		routes, err := n.nl.RouteGet(a.AsSlice())
+		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+			return
+		}
+		if time.Now().After(deadline) {
+			n.t.Fatalf("netns %s: address %s does not come to be: %v, %v", n.name, a, routes, err)
 		}
 	}
 }
@@ -196,4 +228,9 @@ func (e *End) ForgetPeer() {
 }
 
 // Loopback is the loopback interface, for addresses that belong to no cable.
-func (n *NS) Loopback() *End { return n.end("lo") }
+func (n *NS) Loopback() *End {
+	n.t.Helper()
+	lo := n.end("lo")
+	lo.up = true
+	return lo
+}

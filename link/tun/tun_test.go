@@ -73,6 +73,8 @@ func setUp(t testing.TB, n *netns.NS, d *Device) {
 	if err := n.Netlink().LinkSetUp(l); err != nil {
 		t.Fatal(err)
 	}
+	n.WaitAddr(kernel4)
+	n.WaitAddr(kernel6)
 }
 
 // randomBytes is data that tells every misplaced piece.
