@@ -58,9 +58,7 @@ func (b *blocks) at(p seq.Pos) []byte {
 		b.first = p &^ (blockSize - 1)
 	}
 	if p < b.first { // only when bytes came out of order into an empty buffer
-		n := int((b.first-p-1)/blockSize) + 1
-		b.list = append(make([]*block, n, n+len(b.list)), b.list...)
-		b.first -= seq.Pos(n) * blockSize
+		b.prepend(int((b.first-p-1)/blockSize) + 1)
 	}
 	i := int((p - b.first) / blockSize)
 	for len(b.list) <= i {
@@ -70,6 +68,17 @@ func (b *blocks) at(p seq.Pos) []byte {
 		b.list[i] = b.pool.get()
 	}
 	return b.list[i][(p-b.first)%blockSize:]
+}
+
+// prepend makes the window begin n blocks earlier.
+func (b *blocks) prepend(n int) {
+	old := len(b.list)
+	for range n {
+		b.list = append(b.list, nil)
+	}
+	copy(b.list[n:], b.list[:old])
+	clear(b.list[:n])
+	b.first -= seq.Pos(n) * blockSize
 }
 
 // write copies data to position p.
