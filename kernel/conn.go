@@ -7,10 +7,12 @@ import (
 	"net"
 )
 
-// Dialer opens Multipath TCP connections. The fields are those of net.Dialer;
-// SetMultipathTCP need not be called.
+// Dialer opens Multipath TCP connections. The zero Dialer is ready for use.
 type Dialer struct {
-	net.Dialer
+	// Net has the options: timeouts, the local address, and so on. Its
+	// SetMultipathTCP need not be called. It is not a part of Dialer itself,
+	// whose methods would open plain TCP connections.
+	Net net.Dialer
 }
 
 // DialContext connects to address ("host:port") on network "tcp", "tcp4" or
@@ -20,7 +22,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (*Con
 	if err := Supported(); err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	dialer := d.Dialer
+	dialer := d.Net
 	dialer.SetMultipathTCP(true)
 	c, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
@@ -53,10 +55,11 @@ func wrap(c net.Conn) (*Conn, error) {
 // Wrap gives a connection that was opened elsewhere the methods of Conn.
 func Wrap(c *net.TCPConn) *Conn { return &Conn{c} }
 
-// ListenConfig opens listeners for Multipath TCP. The fields are those of
-// net.ListenConfig; SetMultipathTCP need not be called.
+// ListenConfig opens listeners for Multipath TCP. The zero ListenConfig is
+// ready for use.
 type ListenConfig struct {
-	net.ListenConfig
+	// Net has the options. Its SetMultipathTCP need not be called.
+	Net net.ListenConfig
 }
 
 // Listen listens on network "tcp", "tcp4" or "tcp6". Peers without MPTCP are
@@ -66,7 +69,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (*L
 	if err := Supported(); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
-	config := lc.ListenConfig
+	config := lc.Net
 	config.SetMultipathTCP(true)
 	ln, err := config.Listen(ctx, network, address)
 	if err != nil {
