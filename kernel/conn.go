@@ -7,12 +7,10 @@ import (
 	"net"
 )
 
-// Dialer opens Multipath TCP connections. The zero Dialer is ready for use.
+// Dialer opens Multipath TCP connections. The fields are those of net.Dialer;
+// SetMultipathTCP need not be called.
 type Dialer struct {
-	// Net has the options: timeouts, the local address, and so on. Its
-	// SetMultipathTCP need not be called. It is not a part of Dialer itself,
-	// whose methods would open plain TCP connections.
-	Net net.Dialer
+	net.Dialer
 }
 
 // DialContext connects to address ("host:port") on network "tcp", "tcp4" or
@@ -22,7 +20,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (*Con
 	if err := Supported(); err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	dialer := d.Net
+	dialer := d.Dialer
 	dialer.SetMultipathTCP(true)
 	c, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
@@ -55,11 +53,10 @@ func wrap(c net.Conn) (*Conn, error) {
 // Wrap gives a connection that was opened elsewhere the methods of Conn.
 func Wrap(c *net.TCPConn) *Conn { return &Conn{c} }
 
-// ListenConfig opens listeners for Multipath TCP. The zero ListenConfig is
-// ready for use.
+// ListenConfig opens listeners for Multipath TCP. The fields are those of
+// net.ListenConfig; SetMultipathTCP need not be called.
 type ListenConfig struct {
-	// Net has the options. Its SetMultipathTCP need not be called.
-	Net net.ListenConfig
+	net.ListenConfig
 }
 
 // Listen listens on network "tcp", "tcp4" or "tcp6". Peers without MPTCP are
@@ -69,7 +66,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (*L
 	if err := Supported(); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
-	config := lc.Net
+	config := lc.ListenConfig
 	config.SetMultipathTCP(true)
 	ln, err := config.Listen(ctx, network, address)
 	if err != nil {
