@@ -7,8 +7,9 @@ import (
 	"net"
 )
 
-// Dialer opens Multipath TCP connections. The fields are those of net.Dialer;
-// SetMultipathTCP need not be called.
+// Dialer opens Multipath TCP connections by Dial and DialContext. The fields are
+// those of net.Dialer; SetMultipathTCP need not be called. Other methods of
+// net.Dialer are as they are there, and know no MPTCP.
 type Dialer struct {
 	net.Dialer
 }
@@ -27,6 +28,11 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (*Con
 		return nil, err
 	}
 	return wrap(c)
+}
+
+// Dial connects as DialContext does.
+func (d *Dialer) Dial(network, address string) (*Conn, error) {
+	return d.DialContext(context.Background(), network, address)
 }
 
 // Dial connects to address ("host:port") on network "tcp", "tcp4" or "tcp6", as
