@@ -277,7 +277,7 @@ func (f *fuzzer) checkTimers(fail func(string, ...any)) {
 	rexmit := c.timer.running(timerRexmit)
 	switch {
 	case c.state == StateClosed:
-		if !c.timer.next().IsZero() || c.Wants() {
+		if !c.timer.next().IsZero() || !c.Done() {
 			fail("closed, but not at rest")
 		}
 	case c.state == StateSynSent || c.state == StateSynReceived:

@@ -189,7 +189,6 @@ func TestSynReceived(t *testing.T) {
 			c.wantIdle(tc.name)
 			c.wantState(tc.name, tc.state)
 			wantEqual(t, "error", c.c.Err(), tc.err)
-			wantEqual(t, "Wants", c.c.Wants(), false)
 		})
 	}
 }

@@ -66,12 +66,6 @@ func (c *Conn) ackPosition() seq.Pos {
 	return edge
 }
 
-// Wants reports whether the next Output would have something to say besides
-// new data: an acknowledgement, a retransmission, a reset.
-func (c *Conn) Wants() bool {
-	return c.rst.pending || c.synPending || c.state != StateClosed && (c.ack.now || c.ack.alone || c.alive.send || c.sent.lost > 0)
-}
-
 func (c *Conn) outputReset(now time.Time, p *Packet) {
 	r := c.rst
 	c.rst = resetOut{}

@@ -229,16 +229,20 @@ func TestTransfer(t *testing.T) {
 		{name: "no timestamps", loss: 0.02, set: func(p *testPair) { p.b.cfg.NoTimestamps = true }},
 		{name: "no scaling", loss: 0.02, set: func(p *testPair) { p.b.cfg.NoWindowScale = true }},
 		{name: "large segments", loss: 0.02, set: func(p *testPair) { p.a.cfg.MaxPacket, p.b.cfg.MaxPacket = 65535, 65535 }},
+		{name: "IPv6", loss: 0.02, set: func(p *testPair) {
+			p.a.cfg.Local, p.a.cfg.Remote = netip.MustParseAddrPort("[fd00::1]:1000"), netip.MustParseAddrPort("[fd00::2]:80")
+			p.b.cfg.Local, p.b.cfg.Remote = p.a.cfg.Remote, p.a.cfg.Local
+		}},
 		{name: "nagle", loss: 0.01, set: func(p *testPair) { p.a.cfg.Nagle = true }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			for seed := range uint64(20) {
+			for seed := range uint64(4) {
 				p := newTestPair(t, seed)
 				p.loss, p.jitter = tc.loss, tc.jitter
 				if tc.set != nil {
 					tc.set(p)
 				}
-				there, back := pattern(1<<20, seed), pattern(300<<10, seed+1)
+				there, back := pattern(600<<10, seed), pattern(300<<10, seed+1)
 				p.a.send, p.b.send = there, back
 				p.a.shut, p.b.shut = true, true
 				p.connect()

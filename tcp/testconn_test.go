@@ -266,7 +266,7 @@ func (tc *testConn) wantClosed(what string, want error) {
 	if got := tc.c.Err(); got != want {
 		tc.t.Fatalf("%s: ended with %v, want %v", what, got, want)
 	}
-	if !tc.c.NextTimeout().IsZero() || tc.c.Wants() {
+	if !tc.c.NextTimeout().IsZero() || !tc.c.Done() {
 		tc.t.Fatalf("%s: closed, but not at rest", what)
 	}
 }
