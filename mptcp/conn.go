@@ -193,10 +193,11 @@ func (c *Conn) Output(now time.Time, p *tcp.Packet) bool {
 	return false
 }
 
-// reap takes out subflows that are over.
+// reap takes out subflows that are over. Output had nothing more of theirs: what
+// is in TIME-WAIT is the host's from now on.
 func (c *Conn) reap(now time.Time) {
 	c.subflows = slices.DeleteFunc(c.subflows, func(sf *Subflow) bool {
-		if !sf.tc.Done() {
+		if !sf.tc.Done() && sf.tc.State() != tcp.StateTimeWait {
 			return false
 		}
 		c.host.Close(now, sf)

@@ -2,6 +2,7 @@ package mptcp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/braid-mptcp/braid/tcp"
@@ -127,8 +128,10 @@ func (sf *Subflow) GiveWay(now time.Time) bool {
 	if sf.conn.initiator {
 		return false
 	}
+	c := sf.conn
 	sf.tc.Abort(now)
-	sf.conn.reap(now)
+	c.subflows = slices.DeleteFunc(c.subflows, func(o *Subflow) bool { return o == sf })
+	c.host.Close(now, sf)
 	return true
 }
 

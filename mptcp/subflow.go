@@ -24,6 +24,7 @@ type Subflow struct {
 	backup, peerBackup    bool // B as we said it, as the peer did
 	joinAcks              int  // times the third ACK was sent
 	closing               bool // it takes no new data
+	over                  bool // its TCP is done but for its last words, or in TIME-WAIT
 	stale                 bool // it made no progress while it had to: no new data
 	resetSent, resetGot   resetInfo
 	maps                  mapList
@@ -115,13 +116,11 @@ func (sf *Subflow) Notify(now time.Time, e tcp.Event) {
 		sf.onTimeout(now)
 	case tcp.PeerClosed:
 		sf.onPeerClosed(now)
-	case tcp.Waiting:
-		sf.releaseAll(now)
-		if c.mode == modePlain {
-			c.finish(now, nil)
+	case tcp.Waiting, tcp.Closed: // all that comes after TIME-WAIT is its end
+		if !sf.over {
+			sf.over = true
+			sf.onClosed(now)
 		}
-	case tcp.Closed:
-		sf.onClosed(now)
 	}
 }
 
