@@ -59,7 +59,8 @@ const (
 	defaultSubflowTimeout = 60 * time.Second
 	defaultKeepAlone      = 60 * time.Second
 	addAddrRetries        = 3
-	maxSignalsPerRTT      = 2 // RFC 8684 section 3.4.1: no more duplicate ACKs in a row
+	maxSignalsPerRTT      = 2  // RFC 8684 section 3.4.1: no more duplicate ACKs in a row
+	maxSignals            = 32 // that may wait for another echo to be queued
 	maxHeldMappings       = 16384
 	joinAckRetries        = 6
 	rejoinFirstWait       = time.Second

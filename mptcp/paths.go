@@ -190,9 +190,11 @@ func (p *pathManager) receivedAddAddr(now time.Time, c *Conn, sf *Subflow, a *wi
 		c.stats.BadAddAddr++ // section 3.4.1: silently ignored
 		return
 	}
-	echo := *a
-	echo.Echo = true
-	p.queue(now, c, signal{sf: sf, set: wire.HasAddAddr, add: echo})
+	if len(p.signals) < maxSignals {
+		echo := *a
+		echo.Echo = true
+		p.queue(now, c, signal{sf: sf, set: wire.HasAddAddr, add: echo})
+	}
 	c.stats.AddAddrReceived++
 	if !p.accept(c, sf, a) {
 		return
@@ -424,8 +426,9 @@ func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.S
 	}
 	if !o.Fits() {
 		o.Set &^= wire.HasDSS // beside timestamps any of them fits
+		sf.again = true       // what it would have said must not wait
+		p.signalsSent++
 	}
-	sf.again = sf.again || !o.Has(wire.HasDSS) // what it would have said must not wait
 	p.signals = slices.Delete(p.signals, i, i+1)
 	p.signalsSent++
 	if s.set == wire.HasAddAddr && !s.add.Echo {

@@ -14,7 +14,7 @@ type item struct {
 // format.
 func TestRFC8684(t *testing.T) {
 	for _, items := range [][]item{
-		handshakeItems, joinItems, mappingItems, ackItems, closeItems, addressItems, fallbackItems,
+		generalItems, handshakeItems, joinItems, mappingItems, ackItems, closeItems, addressItems, fallbackItems,
 	} {
 		for _, i := range items {
 			t.Run(i.name, i.test)

@@ -110,7 +110,7 @@ func (c *Conn) takeBytes(now time.Time, rg seq.Range, b []byte) {
 		c.ack.outOfOrder(rg.Lo, &c.rcv.ahead)
 	}
 	// On data it would not be a duplicate acknowledgement, nor have room for SACK.
-	c.ack.alone = !c.rcv.ahead.Empty()
+	c.ack.alone = c.ack.alone || !c.rcv.ahead.Empty()
 }
 
 // takeGaps delivers what of b, which lies at rg, was not there yet. The first
