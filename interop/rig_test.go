@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/braid-mptcp/braid/host"
 	"github.com/braid-mptcp/braid/internal/netns"
 	"github.com/braid-mptcp/braid/kernel"
@@ -84,9 +86,30 @@ func newRig(t testing.TB, s setup) *rig {
 	for n := 1; n <= s.paths; n++ {
 		r.addPath(n)
 	}
+	r.linksReady()
 	r.setPeer(s.endpoints)
 	r.startHost(s)
 	return r
+}
+
+// linksReady waits until the kernel has noticed that the cables are up: before
+// that, IPv6 loses packets.
+func (r *rig) linksReady() {
+	r.t.Helper()
+	r.eventually("links are up", func() bool {
+		for _, p := range r.paths {
+			for _, e := range []*netns.End{p.user, p.peer} {
+				l, err := e.NS.Netlink().LinkByIndex(e.Index)
+				if err != nil {
+					r.t.Fatal(err)
+				}
+				if l.Attrs().OperState != netlink.OperUp {
+					return false
+				}
+			}
+		}
+		return true
+	})
 }
 
 // addPath lays the cable of path n and the routes over it. Between Braid's i-th
