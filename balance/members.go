@@ -1,0 +1,140 @@
+package balance
+
+import (
+	"context"
+	"errors"
+)
+
+// newPool makes a pool that takes the place of old, if that is not nil, and
+// asks its source.
+func newPool(s *Set, cfg Config, old *Pool) *Pool {
+	p := &Pool{cfg: cfg, set: s, choose: newChooser(&cfg), budget: newBudget(cfg.Retries), first: make(chan struct{})}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.queue = &queue{pool: p}
+	if old != nil {
+		p.queue = old.queue
+		p.previous = make(map[string]*Member)
+		for _, m := range old.Members() {
+			p.previous[m.Name()] = m
+		}
+	}
+	p.view.Store(p.newView(s.now()))
+	p.work.Go(func() { cfg.Source.Run(p.ctx, p.update) })
+	return p
+}
+
+// awaitSource waits for the first answer of the source.
+func (p *Pool) awaitSource(ctx context.Context) {
+	select {
+	case <-p.first:
+	case <-ctx.Done():
+	}
+}
+
+// end stops the pool's goroutines and gives up its servers. successor has them
+// too, as far as it needs them, and gets the queue.
+func (p *Pool) end(successor *Pool) {
+	p.queue.hand(successor)
+	p.cancel()
+	p.work.Wait()
+	p.mu.Lock()
+	p.ended = true
+	members := p.members
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	for _, m := range members {
+		p.set.leave(m)
+	}
+	p.queue.wake()
+}
+
+// update takes a list from the source.
+func (p *Pool) update(list []Backend, err error) {
+	if err == nil {
+		list, err = normalList(list)
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		p.failed(err)
+	}
+	p.mu.Lock()
+	var gone []*Member
+	var changes []Change
+	if err == nil && !p.ended {
+		gone = p.merge(list)
+		changes = p.refresh("listed")
+		p.listed, p.previous = true, nil
+	}
+	if !p.answered {
+		p.answered = true
+		close(p.first)
+	}
+	p.mu.Unlock()
+	for _, m := range gone {
+		if m.stopCheck != nil {
+			m.stopCheck()
+		}
+		p.set.leave(m)
+	}
+	p.notify(changes)
+}
+
+// merge makes the members those of list, and gives those that are gone. The lock
+// is held.
+func (p *Pool) merge(list []Backend) (gone []*Member) {
+	old := make(map[string]*Member, len(p.members))
+	for _, m := range p.members {
+		old[m.Name()] = m
+	}
+	members := make([]*Member, 0, len(list))
+	for _, b := range list {
+		m := old[b.Name]
+		if m != nil && m.Address() == b.Address {
+			m.spec.Store(&b)
+			delete(old, b.Name)
+		} else {
+			m = p.newMember(b)
+		}
+		members = append(members, m)
+	}
+	for _, m := range old {
+		gone = append(gone, m)
+	}
+	sortMembers(members)
+	sortMembers(gone)
+	// Views and snapshots may hold the old slice.
+	p.members = members
+	return gone
+}
+
+// newMember makes a member and starts its checks; the lock is held.
+func (p *Pool) newMember(b Backend) *Member {
+	m := &Member{pool: p, affinity: affinityOf(p.cfg.Name, b.Name), load: new(load)}
+	m.spec.Store(&b)
+	m.server = p.set.serverFor(&p.cfg, m)
+	if before := p.previous[b.Name]; before != nil && before.Address() == b.Address {
+		m.inherit(before)
+	} else if p.listed {
+		// It was added to a pool at work: slow start.
+		m.warm, m.warmSince = true, p.set.now()
+		m.state.Store(uint32(Warming))
+	}
+	p.startCheck(m)
+	return m
+}
+
+// inherit takes over what is known of a member of the pool before a reload.
+func (m *Member) inherit(before *Member) {
+	before.pool.mu.Lock()
+	defer before.pool.mu.Unlock()
+	m.load = before.load
+	m.state.Store(before.state.Load())
+	m.failures.Store(before.failures.Load())
+	m.ejectedUntil, m.ejections = before.ejectedUntil, before.ejections
+	m.warm, m.warmSince = before.warm, before.warmSince
+	m.draining = before.draining
+	if m.pool.cfg.Check != nil {
+		m.checked, m.streak = before.checked, before.streak
+	}
+}
