@@ -21,6 +21,7 @@ type direct struct {
 	at     netip.AddrPort // where the server listens
 	now    time.Time
 	buf    []byte
+	tap    func(toServer bool, pkt []byte)
 	// Of the last connection.
 	dialled, accepted *mptcp.Conn
 }
@@ -68,6 +69,9 @@ func (d *direct) pass(from, to *stack.Stack) bool {
 			break
 		}
 		said = true
+		if d.tap != nil {
+			d.tap(to == d.server, d.buf[:n])
+		}
 		to.Input(d.now, d.buf[:n], off)
 	}
 	for _, s := range [...]*stack.Stack{from, to} {
