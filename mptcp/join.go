@@ -23,7 +23,7 @@ func (c *Conn) CheckJoin(now time.Time, syn *wire.Segment) error {
 	switch {
 	case c.mode != modeMultipath || !c.peer.known:
 		return &JoinError{wire.ResetMPTCP}
-	case len(c.subflows) >= c.cfg.MaxSubflows:
+	case c.isFull():
 		c.suspectQuietest(now)
 		return &JoinError{wire.ResetNoResources}
 	}

@@ -498,6 +498,18 @@ func (p *pathManager) wake(c *Conn, at time.Time) {
 	c.timer[timerPaths] = earlier(c.timer[timerPaths], at)
 }
 
+// isFull reports whether there may be no more subflows. Those that only wait
+// to be taken out do not count.
+func (c *Conn) isFull() bool {
+	n := 0
+	for _, sf := range c.subflows {
+		if !sf.over {
+			n++
+		}
+	}
+	return n >= c.cfg.MaxSubflows
+}
+
 // anyAlive reports whether any subflow is up or coming up.
 func (c *Conn) anyAlive() bool {
 	for _, sf := range c.subflows {
@@ -520,7 +532,7 @@ func (p *pathManager) openPaths(now time.Time, c *Conn) {
 	}
 	for _, ep := range c.host.Endpoints() {
 		for _, r := range p.remote {
-			if len(c.subflows) >= c.cfg.MaxSubflows {
+			if c.isFull() {
 				return
 			}
 			if at, ok := p.wanted(now, c, &ep, &r); ok {

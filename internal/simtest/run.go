@@ -307,10 +307,14 @@ func (c *connRun) done() bool {
 	if !c.began {
 		return false
 	}
-	if c.ends[0] == nil {
+	switch a, b := c.ends[0], c.ends[1]; {
+	case a == nil:
 		return true
+	case b == nil: // not yet, or not any more
+		return a.Done() && a.Conn.Done()
+	default:
+		return a.Done() && b.Done()
 	}
-	return c.ends[0].Done() && (c.ends[1] == nil || c.ends[1].Done())
 }
 
 // giveUp lets the applications that are still waiting abort. Only those that
