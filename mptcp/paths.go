@@ -530,18 +530,39 @@ func (p *pathManager) openPaths(now time.Time, c *Conn) {
 	if c.rcv.ended && c.snd.fin >= finSent && c.anyAlive() {
 		return // nearly over; but the last Data ACKs need a path
 	}
-	for _, ep := range c.host.Endpoints() {
-		for _, r := range p.remote {
-			if c.isFull() {
-				return
+	for !c.isFull() {
+		ep, r, at := p.nextPath(now, c)
+		if ep == nil {
+			return
+		}
+		if c.openJoin(now, *ep, at, r.id) != nil {
+			p.wake(c, p.tried.failed(now, ep.Addr, at.Addr(), 0, false))
+		}
+	}
+}
+
+// nextPath chooses among the subflows that are to be opened now: one that
+// failed less often comes before others, or one dead path could hold the only
+// free place for ever; then one between neighbours. nil: there is none.
+func (p *pathManager) nextPath(now time.Time, c *Conn) (ep *Endpoint, r *remoteAddr, at netip.AddrPort) {
+	best := 0
+	eps := c.host.Endpoints()
+	for i := range eps {
+		for j := range p.remote {
+			to, ok := p.wanted(now, c, &eps[i], &p.remote[j])
+			if !ok {
+				continue
 			}
-			if at, ok := p.wanted(now, c, &ep, &r); ok {
-				if c.openJoin(now, ep, at, r.id) != nil {
-					p.wake(c, p.tried.failed(now, ep.Addr, at.Addr(), 0, false))
-				}
+			cost := 2 * p.tried.failures(eps[i].Addr, to.Addr())
+			if !eps[i].onLink(to.Addr()) {
+				cost++
+			}
+			if ep == nil || cost < best {
+				ep, r, at, best = &eps[i], &p.remote[j], to, cost
 			}
 		}
 	}
+	return ep, r, at
 }
 
 // wanted reports whether a subflow from ep to r is to be opened now.

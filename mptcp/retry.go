@@ -48,6 +48,14 @@ func (r *retries) failed(now time.Time, local, remote netip.Addr, wasUp time.Dur
 	return t.after
 }
 
+// failures is how often in a row the path failed.
+func (r *retries) failures(local, remote netip.Addr) int {
+	if t := r.find(local, remote); t != nil {
+		return t.failures
+	}
+	return 0
+}
+
 // held reports whether the path is not to be tried now, and when it may be;
 // the zero time: not by itself.
 func (r *retries) held(now time.Time, local, remote netip.Addr) (until time.Time, held bool) {
