@@ -1,0 +1,98 @@
+package braid
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/braid-mptcp/braid/kernel"
+)
+
+// kernelNetwork is Linux' own Multipath TCP.
+type kernelNetwork struct {
+	cfg   OpenConfig
+	paths pathKeeper
+}
+
+// pathKeeper keeps the host prepared for several paths until it is closed.
+type pathKeeper interface {
+	// order gives the interfaces to begin a connection on, "" being the
+	// system's choice.
+	order() []string
+	Close() error
+}
+
+func openKernel(ctx context.Context, cfg OpenConfig) (Network, error) {
+	if err := kernelOffers(&cfg.Connections); err != nil {
+		return nil, fmt.Errorf("braid: %w", err)
+	}
+	paths, err := keepKernelPaths(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &kernelNetwork{cfg, paths}, nil
+}
+
+func (*kernelNetwork) kind() Kind { return Kernel }
+
+// DialContext implements Network.
+func (n *kernelNetwork) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return dialEach(ctx, n.paths.order(), func(ctx context.Context, iface string) (net.Conn, error) {
+		var d kernel.Dialer
+		d.Resolver = n.cfg.Resolver
+		d.Control = bindTo(iface)
+		c, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err // not a nil *Conn in an interface
+		}
+		return c, nil
+	})
+}
+
+// Listen implements Network.
+func (n *kernelNetwork) Listen(network, address string) (net.Listener, error) {
+	l, err := kernel.Listen(context.Background(), network, address)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Close implements Network.
+func (n *kernelNetwork) Close() error { return n.paths.Close() }
+
+func (*kernelNetwork) interfaceOf(a netip.Addr) string { return interfaceWith(a) }
+
+// kernelOffers tells whether the kernel does Multipath TCP as o wants it.
+func kernelOffers(o *Options) error {
+	if err := kernel.Supported(); err != nil {
+		return err
+	}
+	missing := func(what, setting string) error {
+		return fmt.Errorf("%w: %s (sysctl %s)", ErrFeature, what, setting)
+	}
+	switch {
+	case o.Disabled:
+		return fmt.Errorf("%w: the kernel's stack without Multipath TCP is Plain", ErrFeature)
+	case o.Checksum && mptcpSetting("checksum_enabled") != "1":
+		return missing("DSS checksums are off", "net.mptcp.checksum_enabled=1")
+	case o.RefuseChecksum:
+		return fmt.Errorf("%w: the kernel refuses no checksums", ErrFeature)
+	case o.NoJoinHere && mptcpSetting("allow_join_initial_addr_port") != "0":
+		return missing("joins to the first address are allowed", "net.mptcp.allow_join_initial_addr_port=0")
+	}
+	return nil
+}
+
+// mptcpSetting reads a setting of the kernel's Multipath TCP; "" when there is
+// no such setting.
+func mptcpSetting(name string) string {
+	b, err := os.ReadFile("/proc/sys/net/mptcp/" + name)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
