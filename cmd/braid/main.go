@@ -17,6 +17,8 @@ import (
 // commands is the command line.
 type commands struct {
 	Demo    demoCmd    `cmd:"" help:"Download a file over two emulated lines, one of which is cut. Needs no privilege."`
+	Connect connectCmd `cmd:"" help:"Carry standard input and output over several paths; made for ssh's ProxyCommand."`
+	Serve   serveCmd   `cmd:"" help:"Put Multipath TCP in front of any TCP service."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -72,5 +74,9 @@ func run(ctx context.Context, args []string, con console) int {
 		return exitInterrupted
 	}
 	fmt.Fprintf(con.err, "braid: %v\n", err)
+	var coded exitError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
 	return exitFailed
 }

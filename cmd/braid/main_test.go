@@ -14,8 +14,8 @@ import (
 	"github.com/braid-mptcp/braid/lab/demo"
 )
 
-// braid runs a command line without a terminal.
-func braid(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+// invoke runs a command line without a terminal.
+func invoke(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
 	code = run(ctx, args, console{&out, &err, false})
 	return code, out.String(), err.String()
@@ -46,7 +46,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"demo", "--pcap", "/nowhere/at/all.pcapng"}, exitFailed, "--pcap"},
 	}
 	for _, tt := range tests {
-		code, stdout, stderr := braid(t.Context(), tt.args...)
+		code, stdout, stderr := invoke(t.Context(), tt.args...)
 		text := stderr
 		if tt.code == 0 {
 			text = stdout
@@ -119,7 +119,7 @@ var small = []string{"demo", "--size", "2MiB", "--path", "wired=40M,2ms", "--pat
 // TestDemoJSON: exactly one object, with the fields that are promised.
 func TestDemoJSON(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "x.pcapng")
-	code, stdout, stderr := braid(t.Context(), append(small, "--json", "--pcap", name)...)
+	code, stdout, stderr := invoke(t.Context(), append(small, "--json", "--pcap", name)...)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
@@ -168,7 +168,7 @@ func TestDemoJSON(t *testing.T) {
 
 // TestDemoPlain: without a terminal there are lines, and no control codes.
 func TestDemoPlain(t *testing.T) {
-	code, stdout, stderr := braid(t.Context(), small...)
+	code, stdout, stderr := invoke(t.Context(), small...)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
@@ -188,14 +188,14 @@ func TestDemoInterrupted(t *testing.T) {
 	defer cancel()
 	stopped, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, stop)()
-	code, stdout, stderr := braid(stopped, "demo", "--size", "1GiB", "--json")
+	code, stdout, stderr := invoke(stopped, "demo", "--size", "1GiB", "--json")
 	if code != exitInterrupted || !strings.Contains(stderr, "interrupted") || stdout != "" {
 		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
 	}
 }
 
 func TestVersion(t *testing.T) {
-	code, stdout, _ := braid(t.Context(), "version")
+	code, stdout, _ := invoke(t.Context(), "version")
 	if code != 0 || !strings.HasPrefix(stdout, "braid ") || !strings.Contains(stdout, "go1") {
 		t.Errorf("exit code %d, %q", code, stdout)
 	}
