@@ -438,3 +438,30 @@ func (r *rig) pathBytes(n int) int64 {
 	s := l.Attrs().Statistics
 	return int64(s.RxBytes + s.TxBytes)
 }
+
+// joinFromUser lets the kernel's stack at the user join by its addresses on the
+// other paths.
+func (r *rig) joinFromUser(paths int) {
+	r.t.Helper()
+	var pm *kernel.PathManager
+	var err error
+	r.user.Do(func() { pm, err = kernel.OpenPathManager() })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { pm.Close() })
+	if err := pm.SetLimits(kernel.Limits{AddAddrAccepted: 8, Subflows: 8}); err != nil {
+		r.t.Fatal(err)
+	}
+	for n := 2; n <= paths; n++ {
+		end := r.paths[n-1].user
+		if err := pm.Add(kernel.Endpoint{Addr: end.Addrs[0], Flags: kernel.FlagSubflow}); err != nil {
+			r.t.Fatal(err)
+		}
+		// From there to the peer's first address, and back.
+		r.user.AddRoute(netns.Route{Dst: "default", Via: peer4(n).String(), Dev: end, Table: 200 + n})
+		r.user.AddSourceRule(end.Addrs[0].String(), 200+n)
+		r.peer.AddRoute(netns.Route{Dst: alone(end.Addrs[0]), Via: end.Addrs[0].String(), Dev: r.paths[n-1].peer, Table: 101})
+	}
+	r.peer.AddRoute(netns.Route{Dst: "10.1.1.0/24", Dev: r.paths[0].peer, Table: 101})
+}
