@@ -45,7 +45,7 @@ type sender struct {
 	una, nxt  seq.Pos
 	wnd       int // SND.WND, bytes, counted from una
 	maxWnd    int // largest ever seen
-	wl1, wl2  seq.Pos
+	wl1       seq.Pos
 	scale     uint8
 	scaled    bool // the peer sent a window scale option
 	fin       finState
@@ -78,37 +78,30 @@ type receiver struct {
 
 // Connect starts an active open (RFC 9293 section 3.10.1).
 func Connect(now time.Time, cfg Config, upper Upper) *Conn {
-	c := newConn(cfg, upper)
+	c := newConn(now, cfg, upper)
 	c.state = StateSynSent
-	c.snd.nxt = 1
-	c.synPending = true
-	c.rcv.scale = c.offeredScale()
-	c.loss.progress = now
-	c.timer.set(timerRexmit, now, c.rexmitDelay(now))
 	return c
 }
 
 // Accept starts a passive open with the SYN a listener received. The Upper
 // knows that segment already and is not shown it.
 func Accept(now time.Time, cfg Config, upper Upper, syn *wire.Segment) *Conn {
-	c := newConn(cfg, upper)
+	c := newConn(now, cfg, upper)
 	c.state = StateSynReceived
-	c.snd.nxt = 1
-	c.synPending = true
-	c.rcv.scale = c.offeredScale()
 	c.takeSYN(now, syn)
-	c.loss.progress = now
-	c.timer.set(timerRexmit, now, c.rexmitDelay(now))
 	return c
 }
 
-func newConn(cfg Config, upper Upper) *Conn {
+// newConn is a connection with a SYN to send.
+func newConn(now time.Time, cfg Config, upper Upper) *Conn {
 	cfg.setDefaults()
-	c := &Conn{cfg: cfg, upper: upper}
-	c.snd.iss = cfg.ISN
+	c := &Conn{cfg: cfg, upper: upper, synPending: true}
 	c.mtu.init(&cfg)
 	c.rtt.init()
-	c.snd.size = c.SegmentSize()
+	c.snd.iss, c.snd.nxt, c.snd.size = cfg.ISN, 1, c.SegmentSize()
+	c.rcv.scale = c.offeredScale()
+	c.loss.progress = now
+	c.timer.set(timerRexmit, now, c.rexmitDelay(now))
 	var err error
 	if c.cc, err = cc.New(cfg.CongestionControl, c.snd.size); err != nil {
 		panic("BUG: tcp: " + err.Error()) // names are checked where they come in

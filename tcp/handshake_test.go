@@ -329,6 +329,14 @@ func TestWindowInSYN(t *testing.T) {
 	tc.inject("SA 0 ack 1 win 1000 <mss 1460, ws 7>")
 	tc.want("scaled from here on", "A 1 ack 1 win 262144")
 	wantEqual(t, "the SYN/ACK's window is not scaled", tc.c.snd.wnd, 1000)
+
+	tc = newTestConn(t, Config{})
+	tc.buf.Recv = 1 << 20
+	tc.accept("S 0 win 65535 <mss 1460, ws 7>")
+	tc.take()
+	tc.inject("PA 65537:65547 ack 1")
+	tc.want("beyond what the SYN/ACK offered", "A 1 ack 1")
+	tc.wantState("so it proves nothing", StateSynReceived)
 }
 
 // RFC 9293 figure 9: the peer answers our SYN out of an earlier connection,

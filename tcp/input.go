@@ -18,7 +18,7 @@ func (c *Conn) Input(now time.Time, seg *wire.Segment) {
 		c.inputSynSent(now, seg)
 		return
 	}
-	pos := seq.Unwrap32(c.rcv.nxt, c.rcv.irs, seg.Seq)
+	pos := c.Position(seg)
 	if c.pawsReject(now, seg) {
 		c.stats.PAWSRejected++
 		c.challenge(now)
@@ -189,7 +189,6 @@ func (c *Conn) takeSYN(now time.Time, seg *wire.Segment) {
 	c.rcv.edge = 1 + seq.Pos(min(c.upper.Window(), 0xffff))
 	c.takeSYNOptions(now, seg)
 	c.snd.wnd, c.snd.maxWnd = int(seg.Window), int(seg.Window)
-	c.fitSegments()
 }
 
 // establish ends the handshake, with the segment that acknowledged our SYN.
@@ -209,8 +208,7 @@ func (c *Conn) establish(now time.Time, seg *wire.Segment) {
 	c.timer.stop(timerRexmit)
 	c.snd.wnd = c.ScaledWindow(seg)
 	c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
-	c.snd.wl1 = seq.Unwrap32(c.rcv.nxt, c.rcv.irs, seg.Seq)
-	c.snd.wl2 = 1
+	c.snd.wl1 = c.Position(seg)
 	c.alive.start(c, now)
 	c.upper.Notify(now, Established)
 }
@@ -260,14 +258,17 @@ func (c *Conn) advanceUna(now time.Time, seg *wire.Segment, ack seq.Pos, s *ackS
 	c.snd.una = ack
 	c.loss.timeouts = 0
 	c.loss.progress = now
-	c.stats.BytesAcked += uint64(s.advanced)
 	c.sent.pop(ack, func(r *record, n int, done bool) {
 		if !r.sacked {
 			s.delivered += n
 			c.noteDelivered(now, r, r.lo, s)
 		}
 		retransmitted = retransmitted || r.again
-		if done && !r.fin && r.hi == r.chunk.Hi {
+		if r.fin {
+			return
+		}
+		c.stats.BytesAcked += uint64(n)
+		if done && r.hi == r.chunk.Hi {
 			c.upper.Acked(now, &r.chunk)
 		}
 	})
@@ -288,15 +289,16 @@ func (c *Conn) isDuplicateAck(seg *wire.Segment) bool {
 }
 
 // takeWindow is the send window update of section 3.10.7.4. Windows count from
-// the acknowledgement they come with, so those of older ones mean nothing.
+// the acknowledgement they come with, so those of older ones mean nothing;
+// that makes SND.WL2 superfluous, which is never beyond SND.UNA.
 func (c *Conn) takeWindow(seg *wire.Segment, pos, ack seq.Pos) {
-	if ack < c.snd.una || c.snd.wl1 > pos || c.snd.wl1 == pos && c.snd.wl2 > ack {
+	if ack < c.snd.una || pos < c.snd.wl1 {
 		return
 	}
 	closed := c.snd.wnd == 0
 	c.snd.wnd = c.ScaledWindow(seg)
 	c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
-	c.snd.wl1, c.snd.wl2 = pos, ack
+	c.snd.wl1 = pos
 	if closed && c.snd.wnd > 0 {
 		c.timer.stop(timerPersist) // maybePersist starts it again should this be too little
 	}

@@ -59,10 +59,12 @@ func (c *Conn) maybePersist(now time.Time) {
 const orphanProbes = 8
 
 // persistTimeout sends what fits a window that stayed too small for a full
-// segment (the override of RFC 9293 section 3.8.6.2.1), or probes. Deviation: the probe is an empty segment below the
-// window, as Linux sends, which every receiver must answer with its window;
-// a byte of new data beyond it (RFC 9293) would have to be taken back into
-// account everywhere. Probing goes on as long as the peer answers.
+// segment (the override of RFC 9293 section 3.8.6.2.1), or probes a closed one
+// for as long as the peer answers.
+//
+// Deviation: the probe is an empty segment below the window, as Linux sends,
+// which every receiver must answer with its window; a byte of new data beyond
+// it (RFC 9293) would have to be taken back into account everywhere.
 func (c *Conn) persistTimeout(now time.Time) {
 	if !c.upper.Pending() || !c.sent.empty() {
 		return

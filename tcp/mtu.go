@@ -77,9 +77,10 @@ func (c *Conn) shrinkTo(now time.Time, mss int) {
 }
 
 // timeout looks for a black hole: segments larger than every path has to take
-// that vanish in silence while nothing says why (RFC 2923 section 2.1). So that a path that is dead, or a
-// peer that took its window back, is not taken for one, a probe goes along:
-// only if the peer answers to that are the segments too large.
+// that vanish in silence while nothing says why (RFC 2923 section 2.1). So that
+// a path that is dead, or a peer that took its window back, is not taken for
+// one, a probe goes along: only if the peer answers to that are the segments
+// too large.
 func (m *pathMTU) timeout(c *Conn, now time.Time) {
 	first := c.sent.live()[0]
 	if least := m.floor - m.headers - (m.mss - c.SegmentSize()); first.len() <= least || c.snd.wnd < first.len() {

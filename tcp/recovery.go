@@ -139,34 +139,35 @@ func (c *Conn) markLostByTime(now time.Time) bool {
 	if l.rackSentAt.IsZero() || c.sent.pipe() == 0 {
 		return false
 	}
-	window := c.reorderWindow()
+	patience := l.rackRTT + c.reorderWindow()
 	found := false
 	var wait time.Duration
 	live := c.sent.live()
 	for i := range live {
 		r := &live[i]
-		if r.sentAt.After(l.rackSentAt) || r.sentAt.Equal(l.rackSentAt) && r.hi >= l.rackEnd {
-			if !r.again {
-				break // all that follow were sent later still
-			}
-			continue
+		overtaken, waited := l.overtaken(r), now.Sub(r.sentAt)
+		if !overtaken && !r.again {
+			break // all that follow were sent later still
 		}
-		if r.sacked || r.lost {
-			continue
+		switch {
+		case !overtaken || r.sacked || r.lost:
+		case waited < patience:
+			wait = max(wait, patience-waited)
+		default:
+			c.sent.markLost(r)
+			c.stats.Losses++
+			found = true
 		}
-		left := l.rackRTT + window - now.Sub(r.sentAt)
-		if left > 0 {
-			wait = max(wait, left)
-			continue
-		}
-		c.sent.markLost(r)
-		c.stats.Losses++
-		found = true
 	}
 	if wait > 0 {
 		c.timer.set(timerReorder, now, wait)
 	}
 	return found
+}
+
+// overtaken reports whether something that was sent after r has arrived.
+func (l *recovery) overtaken(r *record) bool {
+	return r.sentAt.Before(l.rackSentAt) || r.sentAt.Equal(l.rackSentAt) && r.hi < l.rackEnd
 }
 
 func (c *Conn) enterRecovery(now time.Time) {

@@ -72,6 +72,33 @@ func TestKarn(t *testing.T) {
 	}
 }
 
+// A retransmission that is acknowledged selectively gives no sample either.
+func TestKarnWithSACK(t *testing.T) {
+	tc := established(t, Config{}, plainOptions)
+	tc.write(14600)
+	tc.advance(100 * time.Millisecond)
+	tc.inject("A 1 ack 1 <sack 2921-14601>")
+	tc.want("first lost", "A 1:1461 ack 1")
+	tc.want("second lost", "A 1461:2921 ack 1")
+	tc.advance(180 * time.Millisecond)
+	tc.inject("A 1 ack 1 <sack 1461-14601>")
+	wantEqual(t, "SRTT", tc.c.SRTT(), 100*time.Millisecond)
+}
+
+// The threshold stays where the first timeout put it, however little of the
+// same data is outstanding at the next (RFC 5681 section 3.1).
+func TestThresholdOfRepeatedTimeout(t *testing.T) {
+	tc := established(t, Config{CongestionControl: "reno"}, plainOptions)
+	tc.write(14600)
+	tc.advance(tc.c.RTO())
+	wantEqual(t, "half of what was in flight", tc.c.Info().SlowStart, 7300)
+	tc.inject("A 1 ack 1 <sack 2921-14601>") // the acknowledgement of the first copies was late
+	tc.advance(2 * time.Second)
+	wantEqual(t, "timeouts", tc.c.Timeouts(), 2)
+	wantEqual(t, "threshold", tc.c.Info().SlowStart, 7300)
+	wantEqual(t, "window", tc.c.Window() <= 7300, true)
+}
+
 // Without SACK an acknowledgement that covers a retransmission and what came
 // after it says nothing about the round trip.
 func TestKarnWithoutSACK(t *testing.T) {

@@ -19,7 +19,7 @@ const (
 type rttEstimator struct {
 	srtt, rttvar time.Duration
 	rto          time.Duration
-	min, latest  time.Duration
+	min          time.Duration
 	minAt        time.Time
 	longest      time.Duration // bound of the backoff, 0 for maxRTO
 }
@@ -31,7 +31,6 @@ const minRTTWindow = 5 * time.Minute
 
 func (r *rttEstimator) sample(now time.Time, m time.Duration) {
 	m = max(m, time.Microsecond)
-	r.latest = m
 	if r.min == 0 || m <= r.min || now.Sub(r.minAt) > minRTTWindow {
 		r.min, r.minAt = m, now
 	}

@@ -198,7 +198,8 @@ func TestWindowUpdateOrder(t *testing.T) {
 		{"same segment, newer window", []string{"A 1 ack 101 win 5120", "A 1 ack 101 win 2560"}, 2560},
 		{"older acknowledgement", []string{"A 1 ack 101 win 5120", "A 1 ack 51 win 2560"}, 5120},
 		{"older segment", []string{"PA 11:21 ack 101 win 5120", "PA 1:11 ack 101 win 2560"}, 5120},
-		{"newer segment, older acknowledgement", []string{"A 1 ack 101 win 5120", "PA 1:11 ack 51 win 2560"}, 5120},
+		{"newer segment, older acknowledgement", []string{"A 1 ack 101 win 5120", "PA 11:21 ack 51 win 2560"}, 5120},
+		{"newer segment, same acknowledgement", []string{"A 1 ack 101 win 5120", "PA 11:21 ack 101 win 2560"}, 2560},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := established(t, Config{}, plainOptions)
@@ -227,6 +228,16 @@ func TestWindowLimitsSending(t *testing.T) {
 			t.Errorf("MaxPacket %d: sent up to %d, want four full segments of a window of 7296", large, end)
 		}
 	}
+}
+
+// Large segments, too, end with a full one where the window ends in the middle.
+func TestWindowLimitsLargeSegment(t *testing.T) {
+	tc := wide(t, Config{MaxPacket: 65535})
+	lo := int(tc.c.SndNxt())
+	tc.inject(fmt.Sprintf("A 1 ack %d win 7296", lo))
+	tc.write(100000)
+	tc.want("four full segments in one", fmt.Sprintf("A %d:%d ack 1", lo, lo+4*1460))
+	tc.wantIdle("and no crumb of 1456 bytes")
 }
 
 // Nagle's algorithm (RFC 9293 section 3.7.4): at most one small segment in flight.
