@@ -84,6 +84,7 @@ type dataSender struct {
 	fin      finState
 	finPos   seq.Pos // the DATA_FIN's place
 	timeouts int     // of the data level, in a row
+	bare     int     // Subflow.bare at the first of these timeouts
 	repeated bool    // bytes were sent more than once on the first subflow, at different places of it
 	helped   seq.Pos // the head last sent again because it blocked the window
 }

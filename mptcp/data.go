@@ -324,4 +324,6 @@ func (d *dataQueue) min(p seq.Pos) seq.Pos {
 	return p
 }
 
+func (d *dataQueue) empty() bool { return len(d.q) == 0 }
+
 func (d *dataQueue) clear() { d.q = d.q[:0] }

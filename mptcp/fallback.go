@@ -96,17 +96,12 @@ func (m *infiniteMapping) goesWith(ch *tcp.Chunk) bool {
 	return m.state == infinitePlaced && m.at == ch.Lo
 }
 
-// optionWatch notices when options of a subflow stop coming.
-type optionWatch struct {
-	bare  int // segments in a row without any
-	asked int // how many those were when the peer was asked for one more; 0: it was not
-}
-
 // optionsLost judges, when data was acknowledged by TCP and not at data level,
 // whether that is because options get lost by now. On the only subflow ever,
 // from which nothing but TCP comes any more, this ends in a fallback, as it
-// would have at the start. A proxy may have sent those acknowledgements, so the
-// peer is asked for another first. True: there is no need to send data again.
+// would have at the start. A proxy may have sent the acknowledgements that were
+// seen so far, and the peer may be about to fall back itself, so it is asked
+// for another first. True: there is no need to send data again now.
 //
 // Deviation: RFC 8684 section 3.7 resets such a subflow, and with it the
 // connection.
@@ -115,14 +110,14 @@ func (c *Conn) optionsLost(now time.Time) bool {
 		return false
 	}
 	sf := c.subflows[0]
-	switch w := &sf.watch; {
-	case w.bare == 0, w.bare == w.asked:
-		return false // options come, or nothing does
-	case w.asked == 0:
-		w.asked = w.bare
+	switch {
+	case c.snd.timeouts == 1:
+		c.snd.bare = sf.bare
 		sf.tc.Probe()
-	default:
+	case sf.bare > c.snd.bare:
 		c.enterPlain(now, sf, OptionsLost)
+	default:
+		return false // options come, or nothing does
 	}
 	return true
 }

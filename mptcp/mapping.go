@@ -275,11 +275,16 @@ func (sf *Subflow) skipStaged(now time.Time, pos seq.Pos) {
 	if gap, ok := sf.unmapped(pos); ok {
 		keep = min(keep, gap)
 		if !c.timer.running(timerUnmapped) {
-			c.timer.set(timerUnmapped, now, sf.tc.RTO())
+			c.timer.set(timerUnmapped, now, sf.tc.SRTT()+unmappedWait)
 		}
 	}
 	sf.staged.Skip(keep)
 }
+
+// unmappedWait is how long bytes wait for their mapping beyond a round trip:
+// less than a sender waits for a Data ACK, who must not send them once more to
+// a receiver that has just fallen back.
+const unmappedWait = 100 * time.Millisecond
 
 // unmapped gives the first staged byte below pos that no mapping claims.
 func (sf *Subflow) unmapped(pos seq.Pos) (seq.Pos, bool) {

@@ -111,7 +111,7 @@ func (sf *Subflow) Received(now time.Time, seg *wire.Segment) bool {
 	case seg.Flags.Has(wire.RST):
 		sf.receivedReset(now, seg)
 		return true
-	case seg.Flags.Has(wire.SYN) && sf.tc.State() == tcp.StateSynSent:
+	case seg.Flags.Has(wire.SYN):
 		if !sf.first {
 			return sf.receivedJoinSYNACK(now, seg)
 		}
@@ -177,7 +177,7 @@ func (sf *Subflow) receivedSignals(now time.Time, seg *wire.Segment) bool {
 	pos := sf.tc.Position(seg)
 	switch {
 	case o.Has(wire.HasDSS):
-		sf.watch = optionWatch{}
+		sf.bare = 0
 		if c.mayConfirm(sf) {
 			c.confirmed = true
 			c.pm.fullyEstablished(now, c)
@@ -197,13 +197,13 @@ func (sf *Subflow) receivedSignals(now time.Time, seg *wire.Segment) bool {
 	case o.Any(wire.HasMPTCP | wire.HasUnknownMPTCP):
 		return true
 	}
-	return sf.bare(now, seg, pos)
+	return sf.receivedBare(now, seg, pos)
 }
 
-// bare judges a segment without any Multipath TCP option.
-func (sf *Subflow) bare(now time.Time, seg *wire.Segment, pos seq.Pos) bool {
+// receivedBare judges a segment without any Multipath TCP option.
+func (sf *Subflow) receivedBare(now time.Time, seg *wire.Segment, pos seq.Pos) bool {
 	c := sf.conn
-	sf.watch.bare++
+	sf.bare++
 	switch {
 	case !sf.everAcked && sf.tc.SndUna() > 1 && sf.tc.SndNxt() > 1:
 		// What we sent was acknowledged, but not at data level.

@@ -583,6 +583,9 @@ func (p *pathManager) wanted(now time.Time, c *Conn, ep *Endpoint, r *remoteAddr
 		if sf.tc.State() == 0 || sf.closing {
 			continue
 		}
+		if sf.isStuck() && sf.established() && !c.alternative(sf) {
+			continue // another beside it may help, if only past a NAT
+		}
 		l, rem := sf.tc.LocalAddr().Addr(), sf.tc.RemoteAddr()
 		if l == ep.Addr && rem == at {
 			return at, false

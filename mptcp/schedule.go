@@ -80,8 +80,9 @@ func (sf *Subflow) onTimeout(now time.Time) {
 		sf.onSYNTimeout(now)
 		return
 	}
-	if c.mode == modeClosed && sf.stale && sf.tc.Timeouts() > 1 {
-		sf.reset(now, wire.ResetOutstanding, false) // as in finish
+	if c.mode == modeClosed && (sf.stale || !sf.oldest.empty()) && sf.tc.Timeouts() > 1 {
+		// As in finish: what it has to send is of no use to anybody.
+		sf.reset(now, wire.ResetOutstanding, false)
 		return
 	}
 	if c.mode != modeMultipath {
@@ -89,12 +90,24 @@ func (sf *Subflow) onTimeout(now time.Time) {
 	}
 	if !c.alternative(sf) {
 		sf.tc.CapBackoff(0) // the last one is to be patient, as TCP is
+		c.pm.openPaths(now, c)
 	} else if now.Sub(sf.tc.LastProgress()) > c.cfg.SubflowTimeout {
 		sf.reset(now, wire.ResetPerformance, true) // section 3.3.6
 		return
 	}
 	sf.becomeStale(now)
 }
+
+// isStuck reports whether sf cannot be relied on though there may be nothing
+// better: the path is dead, or a NAT forgot the subflow, or a proxy lost data
+// that it had acknowledged.
+func (sf *Subflow) isStuck() bool {
+	return sf.tc.Timeouts() >= stuckTimeouts || sf.conn.snd.timeouts >= stuckTimeouts
+}
+
+// stuckTimeouts is how many timeouts in a row, of the subflow or at data level,
+// make it so.
+const stuckTimeouts = 3
 
 // staleBackoff is the longest time between two attempts on a path that may be
 // back any moment.
@@ -176,6 +189,9 @@ func (c *Conn) dataTimeout(now time.Time) {
 		if !carried && !c.optionsLost(now) {
 			c.again.Add(seq.Range{Lo: c.snd.una, Hi: min(c.snd.next, c.snd.una+dataTimeoutBurst)})
 		}
+	}
+	if c.snd.timeouts >= stuckTimeouts {
+		c.pm.openPaths(now, c)
 	}
 	c.armDataTimer(now)
 }

@@ -38,7 +38,7 @@ type Subflow struct {
 	suspectAt             time.Time // when it was first asked for a sign of life, until it gives one
 	again                 bool      // one more acknowledgement is to follow the one being built
 	fail                  failSignal
-	watch                 optionWatch
+	bare                  int // segments in a row that came without any option of ours
 }
 
 // joinState is where the handshake of an additional subflow stands (RFC 8684
@@ -153,10 +153,11 @@ func (sf *Subflow) up(now time.Time) {
 	c.report(Event{Kind: EventSubflowUp, Subflow: sf.infoPtr(now)})
 	c.pm.subflowUp(now, c, sf)
 	for _, other := range c.subflows {
-		if other != sf && other.stale {
-			other.reinject(now)
+		if other != sf && (other.stale || other.isStuck()) {
+			other.becomeStale(now)
 		}
 	}
+	c.snd.timeouts = 0 // they were not this one's
 	c.sortSubflows()
 }
 
@@ -168,7 +169,7 @@ func (sf *Subflow) onPeerClosed(now time.Time) {
 	case c.mode == modeOpening && sf.first:
 		// A FIN before any option came back: nothing but TCP can end like this.
 		c.enterPlain(now, sf, FirstDataUnmapped)
-	case c.mayFallBack() && sf.watch.bare > 0 && !c.rcv.ended:
+	case c.mayFallBack() && sf.bare > 0:
 		// Nor like this. A peer whose TCP this is has fallen back, and what
 		// would say so was lost.
 		c.enterPlain(now, sf, OptionsLost)

@@ -12,6 +12,9 @@ import (
 // It keeps no data: what is lost behind it is lost to the connection for good.
 type EarlyACK struct {
 	Way Way // of the data that is acknowledged early
+	// After is how many bytes of each stream are left to their receiver
+	// first.
+	After seq.Pos
 	// Lose, if set, picks segments among those acknowledged early that the
 	// box loses.
 	Lose *Pick
@@ -83,7 +86,7 @@ func (b *EarlyACK) learn(f *flow[earlyACK], dir Dir) {
 // raiseACK lets the receiver's own ACK not fall behind what was acknowledged
 // in its name.
 func (b *EarlyACK) raiseACK(f *flow[earlyACK], stream Dir, pkt []byte) {
-	if !b.seg.Flags.Has(wire.ACK) || b.seg.Flags.Has(wire.SYN) || f.pos(stream, b.seg.Ack) >= f.own.acked[stream] {
+	if !b.seg.Flags.Has(wire.ACK) || b.seg.Flags.Has(wire.SYN) || f.own.acked[stream] <= b.After || f.pos(stream, b.seg.Ack) >= f.own.acked[stream] {
 		return
 	}
 	v := viewOf(pkt)
@@ -108,6 +111,9 @@ func (b *EarlyACK) ackEarly(f *flow[earlyACK], dir Dir, out Outlet) bool {
 		return false
 	}
 	e.acked[dir] = end
+	if end <= b.After {
+		return false
+	}
 	ack := wire.Segment{Src: s.Dst, Dst: s.Src, TTL: 64, Flags: wire.ACK,
 		Seq: s.Ack, Ack: f.number(dir, end), Window: e.window(dir)}
 	if s.Options.Has(wire.HasTimestamps) {

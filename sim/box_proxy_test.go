@@ -23,6 +23,22 @@ func (bt *boxTest) openScaled() {
 	bt.take(BA)
 }
 
+func TestEarlyACKAfter(t *testing.T) {
+	bt := newBoxTest(t, &EarlyACK{After: 4})
+	bt.handshake()
+	bt.through("the first bytes", AB, segment(AB, wire.ACK, 101, 901, "abc"))
+	if got := bt.take(BA); len(got) != 0 {
+		t.Fatalf("they were acknowledged: %v", got)
+	}
+	if got := bt.through("the receiver's ACK", BA, segment(BA, wire.ACK, 901, 101, "")); got.Ack != 101 {
+		t.Errorf("it became %v", got)
+	}
+	bt.send(AB, segment(AB, wire.ACK, 104, 901, "def"))
+	if got := bt.take(BA); len(got) != 1 || got[0].Ack != 107 {
+		t.Errorf("the next: A got %v, want an ACK of 107", got)
+	}
+}
+
 func TestEarlyACK(t *testing.T) {
 	b := &EarlyACK{Way: OnlyAB, Lose: &Pick{Skip: 1, Count: 1}}
 	bt := newBoxTest(t, b)

@@ -120,7 +120,9 @@ type Bed struct {
 	Client *Host
 	Server *Host
 	Links  []*sim.Link
-	trace  []string
+	// Watch, if set, sees every TCP segment that is sent.
+	Watch func(now time.Time, where string, s *wire.Segment)
+	trace []string
 }
 
 // Line is the configuration of one path of a Bed, the same in both directions.
@@ -162,7 +164,10 @@ func NewBedWith(t testing.TB, seed uint64, client, server stack.Config, lines ..
 	_, err := b.Server.Stack.Listen(netip.AddrPortFrom(netip.IPv4Unspecified(), ServerPort), 0)
 	must(t, err)
 	b.Net.Listen(sim.Taps{
-		Sent: func(now time.Time, where string, pkt []byte) { b.note(now, where, "", pkt) },
+		Sent: func(now time.Time, where string, pkt []byte) {
+			b.note(now, where, "", pkt)
+			b.watch(now, where, pkt)
+		},
 		Lost: func(now time.Time, where string, why sim.Fate, pkt []byte) { b.note(now, where, why.String(), pkt) },
 	})
 	t.Cleanup(func() {
@@ -193,6 +198,13 @@ func (b *Bed) note(now time.Time, where, why string, pkt []byte) {
 		b.trace = b.trace[maxTrace/2:]
 	}
 	b.trace = append(b.trace, fmt.Sprintf("%9.4f %s %s %s", now.Sub(sim.Epoch).Seconds(), where, what, why))
+}
+
+func (b *Bed) watch(now time.Time, where string, pkt []byte) {
+	var seg wire.Segment
+	if b.Watch != nil && wire.ParseSegment(pkt, &seg, true) == nil {
+		b.Watch(now, where, &seg)
+	}
 }
 
 // Dial connects the client to the server's first address, over the first path.
