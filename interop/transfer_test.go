@@ -159,3 +159,38 @@ func talk(t testing.TB, a, b net.Conn, n int) {
 		c.SetDeadline(time.Time{})
 	}
 }
+
+// echo sends back what it reads, to the end.
+func echo(c halfCloser) error {
+	defer c.Close()
+	if _, err := io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}); err != nil {
+		return fmt.Errorf("echo: %w", err)
+	}
+	return c.CloseWrite()
+}
+
+// echoed sends n bytes and wants them back.
+func echoed(c halfCloser, n int) error {
+	defer c.Close()
+	s := newStream(byte(n), n)
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(struct{ io.Writer }{c}, s)
+		if err == nil {
+			err = c.CloseWrite()
+		}
+		sent <- err
+	}()
+	sum := sha256.New()
+	got, err := io.Copy(sum, struct{ io.Reader }{c})
+	if err != nil {
+		return fmt.Errorf("after %d of %d bytes came back: %w", got, n, err)
+	}
+	if err := <-sent; err != nil {
+		return err
+	}
+	if !bytes.Equal(sum.Sum(nil), s.sum.Sum(nil)) {
+		return fmt.Errorf("%d bytes came back that are not the %d sent", got, n)
+	}
+	return nil
+}
