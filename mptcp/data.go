@@ -88,24 +88,31 @@ func (c *Conn) chunkAgain(sf *Subflow, r tcp.Request) (tcp.Chunk, bool) {
 // chunkBlocking sends the head of the stream again on a subflow that has room
 // while the window is full because a slower one has not delivered the head
 // yet, and slows that one down: opportunistic retransmission and penalisation
-// (Raiciu et al., "How Hard Can It Be?", NSDI 2012, sections 4.2 and 4.3).
+// (Raiciu et al., "How Hard Can It Be?", NSDI 2012, sections 4.2 and 4.3). It
+// does so too when all has been sent and the slower one is still repairing
+// losses, which may take it a round trip for each.
 func (c *Conn) chunkBlocking(now time.Time, sf *Subflow, r tcp.Request) (tcp.Chunk, bool) {
-	if c.mode != modeMultipath || c.snd.next < c.snd.edge || c.snd.next == c.snd.una ||
-		c.snd.next == c.out.End() && c.snd.edge > c.snd.next || c.snd.helped > c.snd.una || sf.tc.Carries(c.snd.una) {
+	full, tail := c.snd.next >= c.snd.edge, c.snd.next == c.out.End()
+	if c.mode != modeMultipath || !full && !tail || c.snd.next == c.snd.una ||
+		c.snd.helped > c.snd.una || sf.tc.Carries(c.snd.una) {
 		return tcp.Chunk{}, false
 	}
 	for _, slow := range c.subflows {
 		if slow == sf || !slow.established() || !slow.tc.Carries(c.snd.una) {
 			continue
 		}
-		if slow.tc.SRTT() <= sf.tc.SRTT() {
+		n := min(r.Max, int(c.snd.next-c.snd.una))
+		switch {
+		case slow.tc.SRTT() <= sf.tc.SRTT():
 			return tcp.Chunk{}, false
-		}
-		if now.Sub(slow.penalised) > slow.tc.SRTT() {
+		case !full && !slow.tc.Recovering():
+			return tcp.Chunk{}, false // it is on its way
+		case !full:
+			n = min(n, sf.tc.SegmentSize()) // what follows may have arrived
+		case now.Sub(slow.penalised) > slow.tc.SRTT():
 			slow.penalised = now
 			slow.tc.Penalise(now)
 		}
-		n := min(r.Max, int(c.snd.next-c.snd.una))
 		c.snd.helped = c.snd.una + seq.Pos(n)
 		return c.repeat(sf, r, c.snd.una, n), true
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/braid-mptcp/braid/mptcp"
 	"github.com/braid-mptcp/braid/sim"
 	"github.com/braid-mptcp/braid/stack"
+	"github.com/braid-mptcp/braid/tcp"
 )
 
 const ms = time.Millisecond
@@ -78,4 +79,18 @@ func TestLossy(t *testing.T) {
 		transfer(t, b, simtest.Pattern(1<<20, 2), simtest.Pattern(1<<20, 3))
 		b.Run("nothing is left", 5*time.Minute, b.Gone)
 	}
+}
+
+// TestTail ends a transfer while the longer of two paths repairs many losses,
+// without SACK and so one for each of its round trips. The other path is idle
+// by then and has to help.
+func TestTail(t *testing.T) {
+	long := sim.LinkConfig{Rate: 17e6, Delay: 150 * ms, QueueBytes: 24 << 10, MTU: 1500}
+	b := simtest.NewBed(t, 1, stack.Config{Conn: mptcp.Config{TCP: tcp.Config{NoSACK: true}}}, simtest.Line(4, 6*ms), long)
+	_, server := transfer(t, b, simtest.Pattern(1336555, 1), nil)
+	t.Logf("longest stall %v, total %v", server.Longest, b.Net.Elapsed())
+	if server.Longest > 1500*ms {
+		t.Errorf("got a stall of %v", server.Longest)
+	}
+	b.Run("nothing is left", 5*time.Minute, b.Gone)
 }

@@ -132,6 +132,9 @@ func (c *Conn) SRTT() time.Duration { return c.rtt.srtt }
 // RTO is the current retransmission timeout without backoff.
 func (c *Conn) RTO() time.Duration { return c.rtt.rto }
 
+// Recovering reports whether losses are being repaired.
+func (c *Conn) Recovering() bool { return c.loss.phase != phaseOpen }
+
 // Timeouts is how many retransmission timeouts came in a row.
 func (c *Conn) Timeouts() int { return c.loss.timeouts }
 
