@@ -81,8 +81,7 @@ func newRig(t testing.TB, s setup) *rig {
 	for name, value := range s.sysctls {
 		r.peer.SetSysctl(name, value)
 	}
-	r.user.SetForwarding()
-	r.openTUN()
+	r.dev = r.captured(r.openTUN(r.user, "10.9.0.0/24", "fd09::/64"))
 	for n := 1; n <= s.paths; n++ {
 		r.addPath(n)
 	}
@@ -146,21 +145,24 @@ func (r *rig) addPath(n int) {
 // alone is the prefix of one address.
 func alone(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }
 
-// openTUN makes the interface behind which Braid's addresses are.
-func (r *rig) openTUN() {
+// openTUN makes an interface in n behind which the nets are, one of IPv4 and
+// one of IPv6.
+func (r *rig) openTUN(n *netns.NS, nets ...string) link.Device {
 	r.t.Helper()
 	var dev *tun.Device
 	var err error
-	r.user.Do(func() { dev, err = tun.Open(tun.Config{}) })
+	n.Do(func() { dev, err = tun.Open(tun.Config{}) })
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	end := &netns.End{NS: r.user, Name: dev.Name(), Index: dev.Index()}
+	end := &netns.End{NS: n, Name: dev.Name(), Index: dev.Index()}
 	end.SetUp(true)
 	end.SetRPS(3)
-	r.user.AddRoute(netns.Route{Dst: "10.9.0.0/24", Dev: end})
-	r.user.AddRoute(netns.Route{Dst: "fd09::/64", Dev: end})
-	r.dev = r.captured(dev)
+	for _, net := range nets {
+		n.AddRoute(netns.Route{Dst: net, Dev: end})
+	}
+	n.SetForwarding()
+	return dev
 }
 
 // captured lets the device be recorded where that is wanted.
@@ -233,17 +235,24 @@ func (r *rig) startHost(s setup) {
 			s.addrs = append(s.addrs, stack.Address{Addr: ours4(n)}, stack.Address{Addr: ours6(n)})
 		}
 	}
-	r.host = host.New(host.Config{
-		Stack:   stack.Config{Conn: s.conn, MaxPacket: host.MaxPacket, ChecksumOffload: true},
-		Observe: r.seen.observe,
+	r.host = r.runHost(r.dev, s.conn, s.addrs, r.seen.observe)
+}
+
+// runHost runs Braid on a device until the test is over.
+func (r *rig) runHost(dev link.Device, conn mptcp.Config, addrs []stack.Address, observe func(time.Time, stack.Event)) *host.Host {
+	r.t.Helper()
+	h := host.New(host.Config{
+		Stack:   stack.Config{Conn: conn, MaxPacket: host.MaxPacket, ChecksumOffload: true},
+		Observe: observe,
 		DeviceFailed: func(_ link.Device, err error) {
 			r.t.Errorf("the TUN interface failed: %v", err)
 		},
 	})
-	if err := r.host.AddDevice(r.dev, s.addrs...); err != nil {
+	if err := h.AddDevice(dev, addrs...); err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { r.host.Close() })
+	r.t.Cleanup(func() { h.Close() })
+	return h
 }
 
 // wait is how long anything in a test may take that should take no time.
