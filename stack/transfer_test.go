@@ -88,9 +88,9 @@ func TestTail(t *testing.T) {
 	long := sim.LinkConfig{Rate: 17e6, Delay: 150 * ms, QueueBytes: 24 << 10, MTU: 1500}
 	b := simtest.NewBed(t, 1, stack.Config{Conn: mptcp.Config{TCP: tcp.Config{NoSACK: true}}}, simtest.Line(4, 6*ms), long)
 	_, server := transfer(t, b, simtest.Pattern(1336555, 1), nil)
-	t.Logf("longest stall %v, total %v", server.Longest, b.Net.Elapsed())
-	if server.Longest > 1500*ms {
-		t.Errorf("got a stall of %v", server.Longest)
+	t.Logf("took %v", b.Net.Elapsed())
+	if took := b.Net.Elapsed(); took > 4*time.Second { // 8 without help
+		t.Errorf("took %v: %+v", took, server.Conn.Info(b.Net.Now()))
 	}
 	b.Run("nothing is left", 5*time.Minute, b.Gone)
 }
