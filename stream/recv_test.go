@@ -193,6 +193,15 @@ func TestRecvMemory(t *testing.T) {
 	r.Insert(r.Next(), fill(r.Next(), 100, 0))
 	wantRead(t, &r, r.Next()-100, 100)
 	inUse("empty", 0)
+	at := r.Next()
+	r.Insert(at, fill(at, 10*blockSize, 0))
+	r.Skip(at + 9*blockSize)
+	inUse("skipped", 2)
+	for _, blk := range r.blocks.list[len(r.blocks.list):cap(r.blocks.list)] {
+		if blk != nil {
+			t.Fatal("a block is held that was given back")
+		}
+	}
 }
 
 // recvModel is Recv done the simplest way: a byte for each position.

@@ -134,6 +134,20 @@ func TestFINOutOfOrder(t *testing.T) {
 	tc.wantReadError("end of stream", io.EOF)
 }
 
+// A FIN needs no room in the window, on the way in either.
+func TestFINIntoOurClosedWindow(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.buf.Recv = 1000
+	tc.establish(plainOptions)
+	tc.inject("FPA 1:1001 ack 1")
+	tc.want("all of it", "A 1 ack 1002 win 0")
+	tc.wantState("closed", StateCloseWait)
+	tc.write(10)
+	tc.take()
+	tc.inject("A 1002 ack 11")
+	wantEqual(t, "acknowledgements from behind the FIN count", tc.c.SndUna(), 11)
+}
+
 // A FIN on data.
 func TestFINWithData(t *testing.T) {
 	tc := established(t, Config{}, plainOptions)

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -33,6 +34,8 @@ func TestPassiveOpen(t *testing.T) {
 	tc.wantState("handshake is over", StateEstablished)
 	tc.wantEvent("handshake is over", Established)
 	wantEqual(t, "round trip of the SYN/ACK", tc.c.SRTT(), 20*time.Millisecond)
+	tc.write(10)
+	tc.want("the third packet's timestamp is echoed", "PA 1:11 ack 1 <ts 1020 520>")
 }
 
 // The third packet may carry data, and may be lost: data stands in for it.
@@ -317,6 +320,15 @@ func TestOptionsOfSYNACK(t *testing.T) {
 	}
 	tc.wantIdle("ten at once")
 	wantEqual(t, "initial window", tc.c.Window(), 14600)
+}
+
+func TestScale(t *testing.T) {
+	for _, tc := range []struct {
+		window int
+		want   uint8
+	}{{0, 0}, {65535, 0}, {65536, 1}, {1 << 20, 5}, {1 << 30, 14}, {1<<30 - 1, 14}, {1 << 40, 14}} {
+		wantEqual(t, fmt.Sprintf("scale of %d", tc.window), scale(tc.window), tc.want)
+	}
 }
 
 // A SYN's window is never scaled (RFC 7323 section 2.2), and does not bind the

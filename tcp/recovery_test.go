@@ -158,6 +158,38 @@ func TestLostRetransmission(t *testing.T) {
 	wantEqual(t, "timeouts", tc.c.Info().Stats.Timeouts, 0)
 }
 
+// An acknowledgement that comes too soon after a retransmission is for the
+// first copy: it does not make everything sent before the second look late (RFC
+// 8985 section 6.2 step 2).
+func TestSpuriousRetransmission(t *testing.T) {
+	tc := established(t, Config{}, plainOptions)
+	tc.write(14600)
+	tc.advance(100 * time.Millisecond)
+	tc.inject("A 1 ack 1 <sack 1461-5841>")
+	tc.take()
+	tc.advance(time.Millisecond)
+	tc.inject("A 1 ack 5841") // the first copy was only late
+	tc.wantIdle("nothing else is late")
+	tc.advance(20 * time.Millisecond)
+	tc.wantIdle("nor soon after")
+	wantEqual(t, "losses", tc.c.Info().Stats.Losses, 1)
+}
+
+// The queue's memory follows what is in flight, not what has ever been.
+func TestQueueMemory(t *testing.T) {
+	tc := established(t, Config{}, plainOptions)
+	for i := range 5000 {
+		tc.write(100)
+		tc.write(100)
+		tc.take()
+		tc.advance(time.Millisecond)
+		tc.inject(fmt.Sprintf("A 1 ack %d", i*200+101)) // always one behind
+	}
+	if n := cap(tc.c.sent.recs); n > 200 {
+		t.Errorf("room for %d records with one in flight", n)
+	}
+}
+
 // While nothing is lost no more is in flight than the window allows; one
 // segment may be whatever the window says.
 func TestWindowNeverExceeded(t *testing.T) {

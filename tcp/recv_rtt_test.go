@@ -35,3 +35,20 @@ func TestRecvRTTWithoutTimestamps(t *testing.T) {
 		t.Errorf("RecvRTT = %v, want SRTT = %v", got, want)
 	}
 }
+
+// Only the first segment that echoes a timestamp was waiting for it.
+func TestRecvRTTSamples(t *testing.T) {
+	tc := established(t, Config{}, tsOptions) // at 100 ms, so our clock shows 1100
+	tc.advance(50 * time.Millisecond)
+	tc.inject("A 1:101 ack 1 <ts 200 1100>")
+	wantEqual(t, "first sample", tc.c.RecvRTT(), 50*time.Millisecond)
+	tc.advance(400 * time.Millisecond)
+	tc.inject("A 101:201 ack 1 <ts 600 1100>")
+	wantEqual(t, "the same echo again", tc.c.RecvRTT(), 50*time.Millisecond)
+	tc.inject("A 1 ack 1 <ts 600 1550>")
+	wantEqual(t, "no data", tc.c.RecvRTT(), 50*time.Millisecond)
+	tc.inject("A 201:301 ack 1 <ts 600 1460>")
+	wantEqual(t, "a larger one counts for an eighth", tc.c.RecvRTT(), 55*time.Millisecond)
+	tc.inject("A 301:401 ack 1 <ts 600 1550>")
+	wantEqual(t, "a smaller one for half, and the clock has a grain", tc.c.RecvRTT(), 28*time.Millisecond)
+}

@@ -176,6 +176,18 @@ func TestDataAfterClose(t *testing.T) {
 	tc.wantClosed("nobody reads this", ErrAborted)
 }
 
+// Data that was read before comes again with the FIN: nothing is lost by that.
+func TestOldDataAfterClose(t *testing.T) {
+	tc := established(t, Config{}, plainOptions)
+	tc.inject("PA 1:11 ack 1")
+	tc.wantRead("before closing", 10)
+	tc.close()
+	tc.take()
+	tc.inject("FPA 1:11 ack 2")
+	tc.want("orderly", "A 2 ack 12")
+	tc.wantState("orderly", StateTimeWait)
+}
+
 // A FIN with nothing before it is no data: closing both ways is orderly.
 func TestFINAfterClose(t *testing.T) {
 	tc := established(t, Config{}, plainOptions)

@@ -70,6 +70,7 @@ func TestTimeWaitInput(t *testing.T) {
 		{"S 1", plainOptions, ack},
 		{"S -5", plainOptions, ack},
 		{"S -5 <ts 10 0>", plainOptions, reopen}, // PAWS tells them apart
+		{"S -5 <ts 4000000000 0>", plainOptions, reopen},
 		{"SF 100000", plainOptions, ack},
 		{"SA 100000 ack 2", plainOptions, ack},
 		{"SR 100000", plainOptions, nothing},
