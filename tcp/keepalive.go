@@ -60,7 +60,8 @@ const orphanProbes = 8
 
 // persistTimeout sends what fits a window that stayed too small for a full
 // segment (the override of RFC 9293 section 3.8.6.2.1), or probes a closed one
-// for as long as the peer answers.
+// for as long as the peer answers. A window that is open and yet not used even
+// then is another's, and closed there: the Upper's own.
 //
 // Deviation: the probe is an empty segment below the window, as Linux sends,
 // which every receiver must answer with its window; a byte of new data beyond
@@ -69,7 +70,7 @@ func (c *Conn) persistTimeout(now time.Time) {
 	if !c.upper.Pending() || !c.sent.empty() {
 		return
 	}
-	if c.snd.wnd > 0 {
+	if c.snd.wnd > 0 && !c.snd.override {
 		c.snd.override = true
 		return
 	}

@@ -174,6 +174,21 @@ func TestSenderSillyWindow(t *testing.T) {
 	tc.want("and the rest", "PA 4721:5801 ack 1")
 }
 
+// A window that was closed for long and opens a little waits no longer for the
+// override than another.
+func TestSillyWindowAfterClosed(t *testing.T) {
+	tc := established(t, Config{}, "mss 1460")
+	tc.inject("A 1 ack 1 win 0")
+	tc.write(5000)
+	for range 6 {
+		tc.advance(tc.c.NextTimeout().Sub(tc.now))
+		tc.want("probe", "A 0 ack 1")
+		tc.inject("A 1 ack 1 win 0")
+	}
+	tc.inject("A 1 ack 1 win 1000")
+	tc.wantAfter("the override", tc.c.RTO(), "A 1:1001 ack 1")
+}
+
 func TestSenderSillyWindowHalf(t *testing.T) {
 	tc := newTestConn(t, Config{})
 	tc.accept("S 0 win 1000 <mss 1460>")
