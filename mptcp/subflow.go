@@ -159,6 +159,9 @@ func (sf *Subflow) up(now time.Time) {
 	}
 	c.snd.timeouts = 0 // they were not this one's
 	c.sortSubflows()
+	if sf.ours && !c.alternative(sf) {
+		sf.tc.AckNow() // while there was no path, the window may have opened unsaid
+	}
 }
 
 // onPeerClosed: the peer's FIN came. In plain mode that ends the stream; else
