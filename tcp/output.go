@@ -106,30 +106,24 @@ func (c *Conn) outputSYN(now time.Time, p *Packet) bool {
 // congestion window allows (RFC 6675 section 5 step C). The first of them goes
 // out whatever the window (RFC 5681 section 3.2 step 2).
 func (c *Conn) outputLost(now time.Time, p *Packet) bool {
-	q := &c.sent
-	if q.lost == 0 {
+	i, ok := c.sent.firstLost()
+	if !ok {
 		return false
 	}
-	for i := range q.live() {
-		r := &q.live()[i]
-		if !r.lost {
-			continue
-		}
-		room := c.cc.Window() - c.InFlight()
-		if room < min(r.len(), c.SegmentSize()) && (i > 0 || q.pipe() > 0 && r.again) {
-			c.snd.cwndLimit = c.snd.nxt
-			return false
-		}
-		n := min(r.len(), c.maxPayload(), max(room-room%c.SegmentSize(), c.SegmentSize()))
-		q.split(i, r.lo+seq.Pos(n))
-		r = &q.live()[i]
-		q.markSent(r, now)
-		c.stats.SegmentsRetransmitted++
-		c.stats.BytesRetransmitted += uint64(r.len())
-		c.sendRecord(now, p, r)
-		return true
+	r, size := &c.sent.live()[i], c.SegmentSize()
+	room := c.cc.Window() - c.InFlight()
+	if room < min(r.len(), size) && (i > 0 || c.sent.pipe() > 0 && r.again) {
+		c.snd.cwndLimit = c.snd.nxt
+		return false
 	}
-	return false
+	n := min(r.len(), c.maxPayload(), max(room-room%size, size))
+	c.sent.split(i, r.lo+seq.Pos(n))
+	r = &c.sent.live()[i]
+	c.sent.markSent(r, now)
+	c.stats.SegmentsRetransmitted++
+	c.stats.BytesRetransmitted += uint64(r.len())
+	c.sendRecord(now, p, r)
+	return true
 }
 
 // sendRecord sends the bytes, or the FIN, of one record, which lies in the queue

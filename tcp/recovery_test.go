@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,10 +80,17 @@ func checkScoreboard(t testing.TB, c *Conn) {
 	if len(c.sent.live()) > 0 && next != c.snd.nxt {
 		t.Fatalf("records end at %d, SND.NXT is %d", next, c.snd.nxt)
 	}
+	if i, ok := c.sent.firstLost(); ok != (lost > 0) || ok && i != firstLost(c) {
+		t.Fatalf("first lost record is %d (%v), want %d", i, ok, firstLost(c))
+	}
 	if flight != c.sent.flight || sacked != c.sent.sacked || lost != c.sent.lost {
 		t.Fatalf("sums %d in flight, %d sacked, %d lost; want %d, %d, %d",
 			c.sent.flight, c.sent.sacked, c.sent.lost, flight, sacked, lost)
 	}
+}
+
+func firstLost(c *Conn) int {
+	return slices.IndexFunc(c.sent.live(), func(r record) bool { return r.lost })
 }
 
 // A peer that acknowledges odd bytes selectively does not make us keep a

@@ -36,9 +36,10 @@ type sentQueue struct {
 	recs []record
 	head int // recs[:head] are done with
 
-	flight int // bytes in all records
-	sacked int // of which acknowledged selectively
-	lost   int // of which believed lost
+	flight int     // bytes in all records
+	sacked int     // of which acknowledged selectively
+	lost   int     // of which believed lost
+	lostLo seq.Pos // nothing before it is lost
 }
 
 func (q *sentQueue) live() []record { return q.recs[q.head:] }
@@ -127,10 +128,28 @@ func (q *sentQueue) markSacked(r *record) {
 }
 
 func (q *sentQueue) markLost(r *record) {
-	if !r.lost && !r.sacked {
-		r.lost = true
-		q.lost += r.len()
+	if r.lost || r.sacked {
+		return
 	}
+	if q.lost == 0 || r.lo < q.lostLo {
+		q.lostLo = r.lo
+	}
+	r.lost = true
+	q.lost += r.len()
+}
+
+// firstLost gives the index in live of the first record believed lost.
+func (q *sentQueue) firstLost() (int, bool) {
+	if q.lost == 0 {
+		return 0, false
+	}
+	live := q.live()
+	i := q.find(q.lostLo)
+	for !live[i].lost {
+		i++
+	}
+	q.lostLo = live[i].lo
+	return i, true
 }
 
 // markSent notes that r goes out again.
