@@ -157,7 +157,7 @@ func (c *Conn) maybeEnd(now time.Time) {
 	if c.rcv.ended || c.rcv.fin == 0 || c.in.Next() < c.rcv.fin || c.mode != modeMultipath {
 		return
 	}
-	c.rcv.ended = true
+	c.rcv.ended, c.rcv.endedFirst = true, c.snd.fin < finSent
 	c.news.readable = true
 	c.ackAll()
 }
@@ -168,6 +168,17 @@ func (c *Conn) maybeEnd(now time.Time) {
 func (c *Conn) maybeFinish(now time.Time) {
 	if c.mode == modeMultipath && c.snd.fin == finAcked && c.rcv.ended {
 		c.finish(now, nil)
+	}
+}
+
+// peerFINWait is how long the end that closed second leaves it to the other to
+// close the subflows: it comes away without TIME-WAIT then.
+const peerFINWait = time.Second
+
+// closeSubflows closes those that the peer did not.
+func (c *Conn) closeSubflows(now time.Time) {
+	for _, sf := range c.subflows {
+		sf.tc.Orphan(now)
 	}
 }
 
@@ -194,8 +205,13 @@ func (c *Conn) finish(now time.Time, err error) {
 			sf.reset(now, wire.ResetOutstanding, false)
 		default:
 			sf.closing = true
-			sf.tc.Orphan(now)
+			if !c.rcv.endedFirst {
+				sf.tc.Orphan(now)
+			}
 		}
+	}
+	if multipath && err == nil && c.rcv.endedFirst {
+		c.timer.set(timerPeerFIN, now, peerFINWait)
 	}
 	c.news.readable, c.news.writable = true, true
 	c.report(Event{Kind: EventClosed})

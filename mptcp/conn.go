@@ -102,7 +102,9 @@ const (
 type dataReceiver struct {
 	fin   seq.Pos // place of the peer's DATA_FIN, 0 while unknown
 	ended bool    // everything before it has arrived
-	wide  bool    // the peer sends 64 bits, and is to get 64 (section 3.3.2)
+	// endedFirst: the peer's stream ended while ours went on.
+	endedFirst bool
+	wide       bool // the peer sends 64 bits, and is to get 64 (section 3.3.2)
 }
 
 func newConn(host Host, cfg Config, local, remote netip.AddrPort) *Conn {

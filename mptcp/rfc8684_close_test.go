@@ -104,6 +104,7 @@ var closeItems = []item{
 		}
 		tc.ack++
 		f.send(dataAck)
+		tc.advance(time.Second)
 		f.find("FIN once that is acknowledged", isFIN)
 	}},
 	{"F5_subflows_closed_behind_DATA_FINs", func(t *testing.T) {
@@ -228,6 +229,8 @@ var closeItems = []item{
 			tc.pump()
 			f.find("DATA_FIN", isDataFin)
 			f.send(dataAck)
+			f.wantIdle("the peer, who was first, has a moment to close the subflow")
+			tc.advance(time.Second)
 			f.find("FIN", isFIN)
 		})
 		tc := newTestConn(t, mptcp.Config{})

@@ -169,6 +169,8 @@ func (sf *Subflow) up(now time.Time) {
 func (sf *Subflow) onPeerClosed(now time.Time) {
 	c := sf.conn
 	switch {
+	case c.mode == modeClosed:
+		sf.tc.Orphan(now)
 	case c.mode == modeOpening && sf.first:
 		// A FIN before any option came back: nothing but TCP can end like this.
 		c.enterPlain(now, sf, FirstDataUnmapped)

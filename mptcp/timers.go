@@ -13,6 +13,7 @@ const (
 	timerAlone                     // no subflow came back
 	timerUnmapped                  // data waits for a mapping
 	timerSuspect                   // a subflow that may be gone was probed
+	timerPeerFIN                   // over, and the peer does not close its subflows
 	timerOrphan                    // closed, and the peer does not close
 	numTimers
 )
@@ -60,6 +61,9 @@ func (c *Conn) runTimers(now time.Time) {
 	}
 	if c.timer.fired(timerSuspect, now) {
 		c.suspectTimeout(now)
+	}
+	if c.timer.fired(timerPeerFIN, now) {
+		c.closeSubflows(now)
 	}
 	if c.timer.fired(timerOrphan, now) {
 		c.Abort(now)
