@@ -40,6 +40,9 @@ const exitBroken = 3
 
 // Validate is called by the parser.
 func (c *connectCmd) Validate() error {
+	if c.Address == "" {
+		return nil // the parser knows better words for it
+	}
 	if c.Linger <= 0 {
 		return errors.New("--linger must be more than 0")
 	}

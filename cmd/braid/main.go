@@ -17,6 +17,7 @@ import (
 // commands is the command line.
 type commands struct {
 	Demo    demoCmd    `cmd:"" help:"Download a file over two emulated lines, one of which is cut. Needs no privilege."`
+	Get     getCmd     `cmd:"" help:"Download a file over all uplinks at once."`
 	Connect connectCmd `cmd:"" help:"Carry standard input and output over several paths; made for ssh's ProxyCommand."`
 	Serve   serveCmd   `cmd:"" help:"Put Multipath TCP in front of any TCP service."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -3,7 +3,9 @@
 package tally
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +50,9 @@ func (t *Tally) Note(info braid.Info) {
 	for _, p := range t.paths {
 		p.Up = false
 	}
-	for _, sf := range info.Subflows {
+	subflows := slices.Clone(info.Subflows)
+	slices.SortStableFunc(subflows, func(a, b braid.SubflowInfo) int { return cmp.Compare(a.ID, b.ID) })
+	for _, sf := range subflows {
 		k := key{sf.ID, sf.Local, sf.Remote}
 		p := t.paths[k]
 		if p == nil {

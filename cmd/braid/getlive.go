@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+
+	"github.com/braid-mptcp/braid/get"
+)
+
+// watchGetLive downloads with a view that is drawn anew all the time.
+func watchGetLive(ctx context.Context, w *os.File, cfg get.Config) (get.Report, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	program := tea.NewProgram(newGetView(cfg, cancel), tea.WithOutput(w), tea.WithoutSignalHandler())
+	cfg.Progress = func(s get.Snapshot) { program.Send(s) }
+	cfg.Happened = func(e get.Event) { program.Send(e) }
+	type result struct {
+		report get.Report
+		err    error
+	}
+	results := make(chan result, 1)
+	go func() {
+		report, err := get.Run(ctx, cfg)
+		results <- result{report, err}
+		program.Quit()
+	}()
+	if _, err := program.Run(); err != nil {
+		cancel()
+		r := <-results
+		return r.report, err
+	}
+	r := <-results
+	return r.report, r.err
+}
+
+// getView is the view as bubbletea drives it.
+type getView struct {
+	url    string
+	stop   func()
+	shot   get.Snapshot
+	paths  map[string]*pathView
+	order  []string
+	total  float64 // rate, evened out
+	top    float64 // the fastest that a path, or all together, ever were
+	shots  int
+	events []get.Event
+}
+
+// pathView is one path in the view.
+type pathView struct {
+	last    get.PathSnapshot
+	smooth  float64
+	history []float64
+}
+
+func newGetView(cfg get.Config, stop func()) *getView {
+	return &getView{url: cfg.URL, stop: stop, paths: make(map[string]*pathView), shot: get.Snapshot{Size: -1}}
+}
+
+// Init implements tea.Model.
+func (v *getView) Init() tea.Cmd { return nil }
+
+// Update implements tea.Model.
+func (v *getView) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.KeyMsg:
+		if s := msg.String(); s == "ctrl+c" || s == "q" || s == "esc" {
+			v.stop()
+		}
+	case get.Event:
+		v.events = append(v.events, msg)
+	case get.Snapshot:
+		v.take(msg)
+	}
+	return v, nil
+}
+
+// take evens out the rates over a few snapshots, so that bars do not tremble.
+func (v *getView) take(s get.Snapshot) {
+	const weight = 0.4
+	even := func(old, now float64) float64 { return old + weight*(now-old) }
+	v.shot = s
+	v.total = even(v.total, s.Rate)
+	v.top = max(v.top, v.total)
+	for _, p := range s.Paths {
+		if v.paths[p.Name] == nil {
+			v.paths[p.Name] = &pathView{}
+			v.order = append(v.order, p.Name)
+		}
+		path := v.paths[p.Name]
+		path.last, path.smooth = p, even(path.smooth, p.Rate)
+	}
+	for _, path := range v.paths {
+		if v.shots%shotsPerColumn == 0 || len(path.history) == 0 {
+			h := append(path.history, 0)
+			path.history = h[max(0, len(h)-historyWidth):]
+		}
+		path.history[len(path.history)-1] += path.last.Rate / shotsPerColumn
+	}
+	v.shots++
+}
+
+// View implements tea.Model.
+func (v *getView) View() string {
+	var b strings.Builder
+	cols := len("together")
+	for _, name := range v.order {
+		cols = max(cols, len(name))
+	}
+	top := max(v.top, 1)
+	fmt.Fprintf(&b, "%s\n\n", titleStyle.Render("braid get "+v.url))
+	for i, name := range v.order {
+		p := v.paths[name]
+		fmt.Fprintf(&b, "%-*s  %s  %7.1f Mbit/s  %9s  %s\n", cols, name,
+			pathStyle(i).Render(bar(p.smooth/top)), p.smooth/1e6, formatBytes(float64(p.last.Bytes)), getPathState(p.last))
+	}
+	fmt.Fprintf(&b, "%-*s  %s  %7.1f Mbit/s  %9s\n\n", cols, "together", bar(v.total/top), v.total/1e6,
+		formatBytes(float64(v.shot.Bytes)))
+	for i, name := range v.order {
+		fmt.Fprintf(&b, "%-*s  %s\n", cols, name, pathStyle(i).Render(chart(v.paths[name].history, top)))
+	}
+	if v.shot.Size > 0 {
+		done := float64(v.shot.Bytes) / float64(v.shot.Size)
+		fmt.Fprintf(&b, "\n%-*s  %s  %3.0f %% of %s  %.1f s\n\n", cols, "file", bar(done), 100*done,
+			formatBytes(float64(v.shot.Size)), v.shot.At.Seconds())
+	} else {
+		fmt.Fprintf(&b, "\n%-*s  %s  %.1f s\n\n", cols, "file", formatBytes(float64(v.shot.Bytes)), v.shot.At.Seconds())
+	}
+	for _, e := range v.events[max(0, len(v.events)-eventLines):] {
+		fmt.Fprintf(&b, "%s  %s\n", faintStyle.Render(fmt.Sprintf("%5.1f s", e.At.Seconds())), describeGet(e))
+	}
+	return b.String()
+}
+
+func pathStyle(i int) lipgloss.Style {
+	return lipgloss.NewStyle().Foreground(pathColours[i%len(pathColours)])
+}
+
+func getPathState(p get.PathSnapshot) string {
+	switch {
+	case !p.Up:
+		return cutStyle.Render("down")
+	case p.Backup:
+		return faintStyle.Render("backup")
+	}
+	return upStyle.Render("up")
+}
