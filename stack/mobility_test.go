@@ -16,7 +16,7 @@ import (
 func TestWindowOpensUnsaid(t *testing.T) {
 	small := stack.Config{Conn: mptcp.Config{RecvBuffer: 4 << 10}}
 	b := simtest.NewBedWith(t, 1, small, stack.Config{}, simtest.Line(10, 10*ms))
-	data := simtest.Pattern(64<<10, 1)
+	data := simtest.Pattern(16<<10, 1)
 	b.Server.Serve = func(*mptcp.Conn) *simtest.App { return &simtest.App{Send: data, Shut: true, Close: true} }
 	client := b.Dial(nil, &simtest.App{Send: []byte("x"), Hold: true, Shut: true, Close: true})
 	at := func(d time.Duration, f func(now time.Time)) { b.Net.After(d, func() { f(b.Net.Now()) }) }
@@ -35,6 +35,9 @@ func TestWindowOpensUnsaid(t *testing.T) {
 		b.AddClientAddress(0)
 	})
 	b.Run("the rest arrives", 5*time.Second, client.Done)
+	if took := b.Net.Elapsed() - 3*time.Second; took > 300*ms {
+		t.Errorf("took %v once there was a path again", took)
+	}
 	if !bytes.Equal(client.Received.Bytes(), data) {
 		t.Error("the streams differ")
 	}

@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"os"
@@ -80,6 +81,26 @@ func runSeed(t *testing.T, seed uint64) (res simtest.Result) {
 		t.Errorf("seed %d: %v\n%v\nreplay with -sim.seed=%d", seed, err, plan, seed)
 	}
 	return res
+}
+
+// TestReplay holds that one seed is one run, packet for packet.
+func TestReplay(t *testing.T) {
+	record := func(seed uint64) [sha256.Size]byte {
+		h := sha256.New()
+		note := func(now time.Time, where string, pkt []byte) {
+			fmt.Fprintln(h, now.Sub(sim.Epoch), where, len(pkt))
+			h.Write(pkt)
+		}
+		if _, err := simtest.RandomPlan(seed).Run(sim.Taps{Sent: note, Arrived: note}); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+		return [sha256.Size]byte(h.Sum(nil))
+	}
+	for seed := range uint64(10) {
+		if record(seed) != record(seed) {
+			t.Errorf("seed %d: two runs differ", seed)
+		}
+	}
 }
 
 // replay runs one seed, and shows or records what happens.

@@ -47,7 +47,7 @@ func (t *Tuner) Read(now time.Time, n int, rtt time.Duration) (grow int) {
 // wantedWindow is twice the bytes of a round, and more where rounds still
 // grow: what is advertised now meets the round after the next.
 func wantedWindow(round, before int) int {
-	want := int64(2 * round)
+	want := 2 * int64(round)
 	if growth := int64(round - before); before > 0 && growth < int64(before) {
 		want += want * growth / int64(before)
 	} else {

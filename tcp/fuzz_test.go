@@ -228,14 +228,13 @@ func (f *fuzzer) randomOptions(o *wire.Options) {
 		o.TSVal = c.ts.recent + uint32(oneOf(f, 0, 1, 100, -1))
 		o.TSEcr = c.tsNow(f.now) - uint32(oneOf(f, 0, 10, 100, -1))
 	}
-	for o.SACKLen = int(f.byte()) % 5; o.SACKLen > 0; {
+	if o.SACKLen = int(f.byte()) % 5; o.SACKLen > 0 {
 		o.Set |= wire.HasSACK
-		for i := range o.SACK[:o.SACKLen] {
-			lo := c.snd.una + seq.Pos(oneOf(f, 1460, 2920, 100, f.uint16(), -10))
-			o.SACK[i].Left = seq.Wrap32(lo, f.cfg.ISN)
-			o.SACK[i].Right = seq.Wrap32(lo+seq.Pos(oneOf(f, 1460, 2920, 1, f.uint16(), -5)), f.cfg.ISN)
-		}
-		break
+	}
+	for i := range o.SACK[:o.SACKLen] {
+		lo := c.snd.una + seq.Pos(oneOf(f, 1460, 2920, 100, f.uint16(), -10))
+		o.SACK[i].Left = seq.Wrap32(lo, f.cfg.ISN)
+		o.SACK[i].Right = seq.Wrap32(lo+seq.Pos(oneOf(f, 1460, 2920, 1, f.uint16(), -5)), f.cfg.ISN)
 	}
 }
 

@@ -326,7 +326,7 @@ func TestScale(t *testing.T) {
 	for _, tc := range []struct {
 		window int
 		want   uint8
-	}{{0, 0}, {65535, 0}, {65536, 1}, {1 << 20, 5}, {1 << 30, 14}, {1<<30 - 1, 14}, {1 << 40, 14}} {
+	}{{0, 0}, {65535, 0}, {65536, 1}, {1 << 20, 5}, {1 << 30, 14}, {1<<30 - 1, 14}, {1<<31 - 1, 14}} {
 		wantEqual(t, fmt.Sprintf("scale of %d", tc.window), scale(tc.window), tc.want)
 	}
 }

@@ -48,7 +48,6 @@ type testPair struct {
 	packet Packet
 	// filter, if set, sees every packet and may drop it.
 	filter func(from *end, seg *wire.Segment) bool
-	trace  bool
 	log    []string
 }
 
