@@ -197,6 +197,28 @@ func dialOpaque(ctx context.Context, network, address string) (net.Conn, error) 
 	return opaque{c}, nil
 }
 
+// counted counts connections that are open on this side.
+type counted struct{ now, most atomic.Int64 }
+
+func (n *counted) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	n.most.Store(max(n.most.Load(), n.now.Add(1)))
+	c, err := dialTCP(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &countedConn{c.(*net.TCPConn), n}, nil
+}
+
+type countedConn struct {
+	*net.TCPConn
+	n *counted
+}
+
+func (c *countedConn) Close() error {
+	c.n.now.Add(-1)
+	return c.TCPConn.Close()
+}
+
 // dialTLS opens TLS over what dial opens.
 func dialTLS(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -1,10 +1,5 @@
 package balance
 
-import (
-	"cmp"
-	"slices"
-)
-
 // DefaultTableSize is how many entries the table of Maglev has: a prime, and
 // enough that 100 backends get shares equal within a hundredth.
 const DefaultTableSize = 65537
@@ -51,12 +46,12 @@ func (maglev) choose(v *view, r Request) *Member {
 // maglevTable gives for each entry the index of a member. Each member has a
 // permutation of the entries, made of two hashes of its name; in turn each takes
 // the first entry of its permutation that is free, by weight more or less often.
+// Members come in order of their names, so every process builds the same table.
 func maglevTable(members []*Member, size int) []uint16 {
 	if len(members) == 0 {
 		return nil
 	}
 	type candidate struct {
-		name       string
 		index      uint16
 		next, skip uint64
 		weight     float64 // of the heaviest
@@ -69,12 +64,10 @@ func maglevTable(members []*Member, size int) []uint16 {
 		heaviest = max(heaviest, spec.Weight)
 		h := HashKey(spec.Name)
 		candidates[i] = candidate{
-			name: spec.Name, index: uint16(i), weight: float64(spec.Weight),
+			index: uint16(i), weight: float64(spec.Weight),
 			next: h % uint64(size), skip: mix(h+1)%uint64(size-1) + 1,
 		}
 	}
-	// By name, so that every process builds the same table.
-	slices.SortFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.name, b.name) })
 	table := make([]uint16, size)
 	free := make([]bool, size)
 	for i := range free {

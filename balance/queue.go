@@ -11,13 +11,14 @@ import (
 // queue holds the requests that wait for a member with room, first come first
 // served. A pool that replaces another after a reload goes on with its queue.
 type queue struct {
-	waiting  atomic.Int32 // len(waiters), to be read without the lock
+	waiting  atomic.Int32 // how many, to be read without the lock
 	refused  atomic.Uint64
 	timedOut atomic.Uint64
 
-	mu      sync.Mutex
-	pool    *Pool // whose members are to be had
-	waiters []*waiter
+	mu     sync.Mutex
+	pool   *Pool     // whose members are to be had
+	any    []*waiter // who take any member
+	sticky []*waiter // who want a certain one
 }
 
 type waiter struct {
@@ -65,24 +66,35 @@ func answer(m *Member) (*Member, error) {
 func (q *queue) enter(w *waiter, limit int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiters) >= limit {
+	if len(q.any)+len(q.sticky) >= limit {
 		return false
 	}
-	q.waiters = append(q.waiters, w)
-	q.waiting.Store(int32(len(q.waiters)))
+	list := q.listOf(w)
+	*list = append(*list, w)
+	q.count()
 	return true
 }
+
+func (q *queue) listOf(w *waiter) *[]*waiter {
+	if w.request.Affinity == "" {
+		return &q.any
+	}
+	return &q.sticky
+}
+
+func (q *queue) count() { q.waiting.Store(int32(len(q.any) + len(q.sticky))) }
 
 // leave ends waiting for reason err, unless w has got a member meanwhile.
 func (q *queue) leave(w *waiter, err error) (*Member, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	i := slices.Index(q.waiters, w)
+	list := q.listOf(w)
+	i := slices.Index(*list, w)
 	if i < 0 {
 		return answer(<-w.got)
 	}
-	q.waiters = slices.Delete(q.waiters, i, i+1)
-	q.waiting.Store(int32(len(q.waiters)))
+	*list = slices.Delete(*list, i, i+1)
+	q.count()
 	return nil, err
 }
 
@@ -94,22 +106,23 @@ func (q *queue) wake() {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	full := false
-	q.waiters = slices.DeleteFunc(q.waiters, func(w *waiter) bool {
-		// When one that takes any member finds none, neither do the
-		// others like it.
-		if full && w.request.Affinity == "" {
-			return false
-		}
-		m := q.pool.tryAcquire(w.request)
-		if m == nil {
-			full = full || w.request.Affinity == ""
-			return false
-		}
+	// When the first that takes any member finds none, neither do those
+	// behind it.
+	for len(q.any) > 0 && q.serve(q.any[0]) {
+		q.any[0] = nil
+		q.any = q.any[1:]
+	}
+	q.sticky = slices.DeleteFunc(q.sticky, q.serve)
+	q.count()
+}
+
+// serve gives w a member, if it can; the lock is held.
+func (q *queue) serve(w *waiter) bool {
+	m := q.pool.tryAcquire(w.request)
+	if m != nil {
 		w.got <- m
-		return true
-	})
-	q.waiting.Store(int32(len(q.waiters)))
+	}
+	return m != nil
 }
 
 // hand gives the queue to the pool that takes over; nil sends all away.
@@ -120,9 +133,9 @@ func (q *queue) hand(p *Pool) {
 		q.pool = p
 		return
 	}
-	for _, w := range q.waiters {
+	for _, w := range slices.Concat(q.any, q.sticky) {
 		w.got <- nil
 	}
-	q.waiters = nil
-	q.waiting.Store(0)
+	q.any, q.sticky = nil, nil
+	q.count()
 }

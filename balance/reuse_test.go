@@ -182,10 +182,14 @@ func TestLimitType(t *testing.T) {
 		server, p := setup(LimitStrict)
 		p.cfg.QueueTimeout = 10 * time.Second
 		p.cfg.Reuse.IdleTimeout = 100 * time.Millisecond
+		// The server may see to a new connection before it sees to the end
+		// of an old one, so they are counted here.
+		var open counted
+		p.cfg.Dial = open.dial
 		hold(t, p, clientAt(t, "10.0.0.1"), 2)
 		hold(t, p, clientAt(t, "10.0.0.2"), 2)
 		wantCount(t, "connections accepted", server.accepted.Load(), 4)
-		wantCount(t, "connections open at once", server.mostOpen.Load(), 2)
+		wantCount(t, "connections open at once", open.most.Load(), 2)
 	})
 }
 
