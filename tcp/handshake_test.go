@@ -164,6 +164,20 @@ func TestSynSent(t *testing.T) {
 	}
 }
 
+// A peer that still has the connection of before is reset, and the SYN follows
+// at once (RFC 9293 section 3.5.1, figure 9), but only once.
+func TestHalfOpen(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.connect()
+	tc.want("SYN", "S 0")
+	tc.inject("A 5000 ack 300")
+	tc.want("what the peer remembers is over", "R 300")
+	tc.wantAfter("the SYN again", synAgain, "S 0")
+	tc.inject("A 5000 ack 300")
+	tc.want("if it is somebody else", "R 300")
+	tc.wantAfter("then no sooner than otherwise", 2*time.Second, "S 0")
+}
+
 // RFC 9293 section 3.10.7.4 in SYN-RECEIVED.
 func TestSynReceived(t *testing.T) {
 	for _, tc := range []struct {

@@ -146,6 +146,22 @@ func TestBackoffEnds(t *testing.T) {
 	tc.wantAfter("the plain timeout", tc.c.RTO(), "PA 101:201 ack 1")
 }
 
+// An Upper that bounds the backoff decides itself when to give up.
+func TestCapBackoff(t *testing.T) {
+	tc := established(t, Config{Retries: 2}, plainOptions)
+	tc.c.CapBackoff(time.Second)
+	tc.write(100)
+	tc.take()
+	tc.wantAfter("first", 300*time.Millisecond, "PA 1:101 ack 1")
+	tc.wantAfter("second", 600*time.Millisecond, "PA 1:101 ack 1")
+	for range 20 {
+		tc.wantAfter("from then on each second", time.Second, "PA 1:101 ack 1")
+	}
+	tc.c.CapBackoff(0)
+	tc.advance(time.Minute)
+	tc.wantClosed("the bound taken away", ErrTimeout)
+}
+
 // A peer that never answers is given up after so many timeouts (R2 of RFC 9293
 // section 3.8.3).
 func TestRetries(t *testing.T) {

@@ -16,6 +16,18 @@ type nosyUpper struct {
 	rooms  []int // that Options was offered
 	act    map[Event]func(now time.Time)
 	notify []Event
+	refuse bool // the SYN/ACK
+	drop   bool // everything that is received
+}
+
+func (u *nosyUpper) Received(now time.Time, seg *wire.Segment) bool {
+	if u.refuse && seg.Flags.Has(wire.SYN) {
+		u.Conn.Refuse(now, seg)
+	}
+	if seg.Flags.Has(wire.RST) {
+		u.Conn.Abort(now) // as a subflow does with its siblings
+	}
+	return !u.drop
 }
 
 func (u *nosyUpper) Options(now time.Time, seg *wire.Segment, ch *Chunk, room int) {
@@ -37,11 +49,7 @@ func (u *nosyUpper) Notify(now time.Time, e Event) {
 // nosy is a connection of a nosyUpper in ESTABLISHED.
 func nosy(t *testing.T, options string) (*testConn, *nosyUpper) {
 	t.Helper()
-	tc := newTestConn(t, Config{})
-	u := &nosyUpper{Stream: newStream(&tc.cfg, tc.buf), act: map[Event]func(time.Time){}}
-	tc.c = Connect(tc.now, tc.cfg, u)
-	tc.s, u.Conn = u.Stream, tc.c
-	tc.drain()
+	tc, u := opening(t)
 	tc.advance(10 * time.Millisecond)
 	tc.inject("SA 0 ack 1 win 65535 <" + options + ">")
 	tc.take()
@@ -80,15 +88,11 @@ func TestAbortInNotify(t *testing.T) {
 		{Waiting, (*testConn).closeWrite, in("FA 1 ack 2")},
 	} {
 		t.Run(tc.event.String(), func(t *testing.T) {
-			c := newTestConn(t, Config{})
-			u := &nosyUpper{Stream: newStream(&c.cfg, c.buf), act: map[Event]func(time.Time){}}
-			c.c = Connect(c.now, c.cfg, u)
-			c.s, u.Conn = u.Stream, c.c
+			c, u := opening(t)
 			abort := func(now time.Time) { c.c.Abort(now) }
 			if tc.event == Established {
 				u.act[tc.event] = abort
 			}
-			c.drain()
 			c.inject("SA 0 ack 1 win 65535 <mss 1460, sackok>")
 			if tc.prep != nil {
 				tc.prep(c)
@@ -108,6 +112,68 @@ func TestAbortInNotify(t *testing.T) {
 			wantEqual(t, "last notification", u.notify[len(u.notify)-1], Closed)
 		})
 	}
+}
+
+// opening is a connection of a nosyUpper in SYN-SENT.
+func opening(t *testing.T) (*testConn, *nosyUpper) {
+	t.Helper()
+	tc := newTestConn(t, Config{})
+	u := &nosyUpper{Stream: newStream(&tc.cfg, tc.buf), act: map[Event]func(time.Time){}}
+	tc.c = Connect(tc.now, tc.cfg, u)
+	tc.s, u.Conn = u.Stream, tc.c
+	tc.drain()
+	tc.take()
+	return tc, u
+}
+
+// An Upper that does not want a SYN/ACK has it answered with a reset that the
+// peer must believe.
+func TestRefuse(t *testing.T) {
+	tc, u := opening(t)
+	u.refuse = true
+	tc.inject("SA 0 ack 1 win 65535 <mss 1460>")
+	tc.want("refused", "RA 1 ack 1")
+	tc.wantClosed("refused", ErrAborted)
+}
+
+// A segment that the Upper drops brings no bytes, but its acknowledgement counts.
+func TestDroppedByUpper(t *testing.T) {
+	tc, u := nosy(t, "mss 1460, sackok")
+	tc.write(100)
+	u.drop = true
+	tc.take()
+	tc.inject("PA 1:11 ack 101")
+	wantEqual(t, "acknowledged", tc.c.SndUna(), 101)
+	wantEqual(t, "received", tc.c.RcvNxt(), 1)
+	u.drop = false
+	tc.inject("PA 1:11 ack 101")
+	wantEqual(t, "received when it comes again", tc.c.RcvNxt(), 11)
+}
+
+// No reset is answered with a reset, whatever the Upper does.
+func TestNoResetForReset(t *testing.T) {
+	tc, _ := nosy(t, "mss 1460")
+	tc.inject("R 1")
+	tc.wantIdle("silence")
+	tc.wantClosed("by the peer", ErrReset)
+
+	tc, _ = opening(t)
+	tc.inject("RA 0 ack 1")
+	tc.wantIdle("silence")
+	tc.wantClosed("by the peer", ErrRefused)
+}
+
+// AckAlone goes out ahead of data, and without.
+func TestAckAlone(t *testing.T) {
+	tc, _ := nosy(t, "mss 1460")
+	tc.c.AckAlone()
+	if n, err := tc.s.Write(tc.now, []byte{ourByte(1)}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	tc.drain()
+	tc.want("alone", "A 1 ack 1")
+	tc.want("then the data", "PA 1:2 ack 1")
+	tc.wantIdle("that is all")
 }
 
 // Request.Fit is what an Upper answers a request with.
