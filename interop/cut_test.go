@@ -164,9 +164,10 @@ func (r *rig) bothCarry(when string) {
 	})
 }
 
-// TestSumOfPaths: two paths carry what both can.
+// TestSumOfPaths: two paths carry what both can, in one second of several.
 func TestSumOfPaths(t *testing.T) {
-	const rate = 100e6 // bit/s of a path
+	const rate = 50e6            // bit/s of a path
+	const want = 0.93 * 2 * rate // headers cost 0.06
 	for _, d := range directions {
 		t.Run(d.name, func(t *testing.T) {
 			r := newRig(t, setup{paths: 2, addrs: ipv4.ours(2, mptcp.EndpointSubflow)})
@@ -177,14 +178,19 @@ func TestSumOfPaths(t *testing.T) {
 			from, to := d.ends(ours, theirs)
 			p := startPump(from, to)
 			r.bothCarry("at first")
-			before, start := p.got.Load(), time.Now()
-			time.Sleep(time.Second)
-			got := float64(p.got.Load()-before) * 8 / time.Since(start).Seconds()
+			best := 0.0
+			for range 5 {
+				before, start := p.got.Load(), time.Now()
+				time.Sleep(time.Second)
+				best = max(best, float64(p.got.Load()-before)*8/time.Since(start).Seconds())
+				if best >= want {
+					break
+				}
+			}
 			p.stop(t)
-			if got < 0.85*2*rate {
-				t.Errorf("%.1f Mbit/s over two paths of %.0f", got/1e6, rate/1e6)
-			} else {
-				t.Logf("%.1f Mbit/s over two paths of %.0f", got/1e6, rate/1e6)
+			t.Logf("%.1f Mbit/s over two paths of %.0f", best/1e6, rate/1e6)
+			if best < want {
+				t.Errorf("never %.1f", want/1e6)
 			}
 		})
 	}

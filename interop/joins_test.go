@@ -117,6 +117,7 @@ func TestJoins(t *testing.T) {
 					ours, theirs := r.connect(f, b.kernelDials)
 					ping(t, ours, theirs)
 					r.wantSubflows(ours, theirs, paths)
+					r.await(old, b.want(int64(paths-1)))
 					r.exchange(ours, theirs, 2<<20)
 					r.judge(old, b.want(int64(paths-1)))
 				})
