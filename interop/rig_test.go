@@ -370,18 +370,6 @@ func (o *observed) observe(_ time.Time, e stack.Event) {
 	o.events = append(o.events, e)
 }
 
-// count is how many events of the kind came.
-func (o *observed) count(kind stack.EventKind) (n int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, e := range o.events {
-		if e.Kind == kind {
-			n++
-		}
-	}
-	return n
-}
-
 // eventually waits until ok, and ends the test if that takes too long.
 func (r *rig) eventually(what string, ok func() bool) {
 	r.t.Helper()

@@ -381,7 +381,6 @@ var (
 	isSYNACK = control(wire.SYN | wire.ACK)
 	isFIN    = control(wire.FIN | wire.ACK)
 	isRST    = wants("RST", func(_ *testFlow, s *wire.Segment) bool { return s.Flags.Has(wire.RST) })
-	isEmpty  = wants("empty payload", func(_ *testFlow, s *wire.Segment) bool { return len(s.Payload) == 0 })
 	isACK    = wants("pure ACK", func(_ *testFlow, s *wire.Segment) bool { return s.Flags == wire.ACK && len(s.Payload) == 0 })
 	isData   = wants("payload", func(_ *testFlow, s *wire.Segment) bool { return len(s.Payload) > 0 })
 	isPlain  = carries(0)

@@ -173,7 +173,7 @@ var addressItems = []item{
 		tc := newTestConn(t, mptcp.Config{})
 		tc.addAddress(1, mptcp.EndpointSignal)
 		f := tc.accept()
-		s := f.find("ADD_ADDR", isACK, carriesAddAddr(false))
+		f.find("ADD_ADDR", isACK, carriesAddAddr(false))
 		for i := range 3 {
 			tc.advance(300 * time.Millisecond << i)
 			f.find(fmt.Sprintf("ADD_ADDR, repetition %d", i+1), isACK, carriesAddAddr(false))
@@ -184,8 +184,7 @@ var addressItems = []item{
 		tc = newTestConn(t, mptcp.Config{})
 		tc.addAddress(1, mptcp.EndpointSignal)
 		f = tc.accept()
-		s = f.find("ADD_ADDR", isACK, carriesAddAddr(false))
-		f.send(echo(s))
+		f.send(echo(f.find("ADD_ADDR", isACK, carriesAddAddr(false))))
 		tc.skip()
 		tc.advance(time.Minute)
 		f.wantIdle("it was echoed")
