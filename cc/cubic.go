@@ -145,6 +145,7 @@ func (c *cubic) Timeout(now time.Time, inFlight int) {
 // reduce is the part that both kinds of congestion event share (RFC 9438
 // section 4.6).
 func (c *cubic) reduce(flight int) {
+	c.started = true
 	c.curve.cwndPrior = c.cwnd
 	c.curve.running = false
 	c.ssthresh = max(int(int64(flight)*7/10), c.minWindow()) // cubicBeta, exactly

@@ -52,6 +52,7 @@ func (r *reno) Timeout(now time.Time, inFlight int) {
 
 // reduce sets the threshold to half of what was in flight (RFC 5681 equation 4).
 func (r *reno) reduce(flight int) {
+	r.started = true
 	r.undo = renoUndo{valid: true, cwnd: r.cwnd, ssthresh: r.ssthresh}
 	r.ssthresh = max(flight/2, r.minWindow())
 	r.counted = 0

@@ -13,7 +13,7 @@ type window struct {
 	ssthresh int
 	flight   int // in flight when the last acknowledgement arrived
 	hystart  hyStart
-	started  bool // something was acknowledged: cwnd is no longer the initial one
+	started  bool // something was acknowledged or lost: cwnd is no longer the initial one
 }
 
 func newWindow(mss int) window {

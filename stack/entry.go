@@ -3,7 +3,6 @@ package stack
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/braid-mptcp/braid/mptcp"
@@ -15,6 +14,8 @@ import (
 // entry is a connection's place in the stack, and its mptcp.Host.
 type entry struct {
 	stack     *Stack
+	prev      *entry // in stack.entries
+	next      *entry
 	conn      *mptcp.Conn
 	listener  *Listener // until accepted
 	isActive  bool      // in stack.active
@@ -25,7 +26,7 @@ type entry struct {
 
 func (s *Stack) newEntry() *entry {
 	e := &entry{stack: s, heapAt: -1}
-	s.entries = append(s.entries, e)
+	s.entries.push(e)
 	s.stats.ConnectionsEver++
 	return e
 }
@@ -33,9 +34,7 @@ func (s *Stack) newEntry() *entry {
 // drop forgets a connection of which nothing is left.
 func (s *Stack) drop(e *entry) {
 	s.timers.set(e, time.Time{})
-	if i := slices.Index(s.entries, e); i >= 0 {
-		s.entries = slices.Delete(s.entries, i, i+1)
-	}
+	s.entries.remove(e)
 }
 
 // Open directs a 4-tuple's segments to sf.
@@ -68,7 +67,7 @@ func (e *entry) Open(now time.Time, sf *mptcp.Subflow, local, remote netip.AddrP
 // fill says what a connection of the 4-tuple begins with.
 func (s *Stack) fill(now time.Time, cfg *tcp.Config, a *Address, t fourTuple) {
 	cfg.Local, cfg.Remote = t.local, t.remote
-	cfg.ISN = s.isn.Next(now, t.local, t.remote)
+	cfg.ISN = s.waits.reopen(t, s.isn.Next(now, t.local, t.remote))
 	cfg.TSOffset = s.isn.TimestampOffset(t.local, t.remote)
 	cfg.MTU = a.MTU
 	cfg.MaxPacket = s.cfg.MaxPacket
@@ -121,6 +120,49 @@ func (e *entry) Endpoints() []mptcp.Endpoint { return e.stack.endpoints }
 func (e *entry) Rand() uint64                { return e.stack.cfg.Rand() }
 func (e *entry) Scratch() []byte             { return e.stack.scratch[:] }
 func (e *entry) Pool() *stream.Pool          { return &e.stack.pool }
+
+// entryList holds entries in the order they came.
+type entryList struct {
+	first, last *entry
+	n           int
+}
+
+func (l *entryList) push(e *entry) {
+	e.prev = l.last
+	if l.last != nil {
+		l.last.next = e
+	} else {
+		l.first = e
+	}
+	l.last = e
+	l.n++
+}
+
+func (l *entryList) remove(e *entry) {
+	if e.prev != nil {
+		e.prev.next = e.next
+	} else {
+		l.first = e.next
+	}
+	if e.next != nil {
+		e.next.prev = e.prev
+	} else {
+		l.last = e.prev
+	}
+	e.prev, e.next = nil, nil
+	l.n--
+}
+
+// all gives the entries; the one at hand may be removed meanwhile.
+func (l *entryList) all(yield func(*entry) bool) {
+	for e := l.first; e != nil; {
+		next := e.next
+		if !yield(e) {
+			return
+		}
+		e = next
+	}
+}
 
 // queue is a line of entries.
 type queue struct {

@@ -30,7 +30,7 @@ func (w *timeWaits) add(t fourTuple, tw tcp.TimeWait) {
 }
 
 // input shows a segment to what waits at t. It reports whether the segment is
-// dealt with; a SYN that may reopen the connection is not, and ends the wait.
+// dealt with; a SYN that may reopen the connection is not.
 func (w *timeWaits) input(now time.Time, t fourTuple, seg *wire.Segment) bool {
 	tw := w.byTuple[t]
 	if tw == nil {
@@ -38,13 +38,22 @@ func (w *timeWaits) input(now time.Time, t fourTuple, seg *wire.Segment) bool {
 	}
 	reply, reopen := tw.Input(now, seg)
 	if reopen {
-		delete(w.byTuple, t)
 		return false
 	}
 	if reply {
 		w.talking = append(w.talking, tw)
 	}
 	return true
+}
+
+// reopen ends the wait at t, if there is one, for a new connection that would
+// begin with isn, and gives what it has to begin with.
+func (w *timeWaits) reopen(t fourTuple, isn uint32) uint32 {
+	if tw := w.byTuple[t]; tw != nil {
+		isn = tw.NextISN(isn)
+		delete(w.byTuple, t)
+	}
+	return isn
 }
 
 func (w *timeWaits) output(now time.Time, p *tcp.Packet) bool {
