@@ -48,7 +48,7 @@ func (s *Stack) AddAddress(now time.Time, a Address) error {
 	s.addrs = append(s.addrs, a)
 	ep := mptcp.Endpoint{Addr: a.Addr, Bits: a.Bits, ID: a.ID, Flags: a.Flags}
 	s.endpoints = append(s.endpoints, ep)
-	for _, e := range s.entries {
+	for e := range s.entries.all {
 		e.conn.AddEndpoint(now, ep)
 	}
 	return nil
@@ -64,7 +64,7 @@ func (s *Stack) RemoveAddress(now time.Time, addr netip.Addr) error {
 	ep := s.endpoints[i]
 	s.addrs = slices.Delete(s.addrs, i, i+1)
 	s.endpoints = slices.Delete(s.endpoints, i, i+1)
-	for _, e := range slices.Clone(s.entries) {
+	for e := range s.entries.all {
 		e.conn.RemoveEndpoint(now, ep)
 		e.Wake(e.conn)
 	}
@@ -84,7 +84,7 @@ func (s *Stack) SetBackup(now time.Time, addr netip.Addr, backup bool) error {
 		flags |= mptcp.EndpointBackup
 	}
 	s.addrs[i].Flags, s.endpoints[i].Flags = flags, flags
-	for _, e := range s.entries {
+	for e := range s.entries.all {
 		e.conn.SetBackup(now, addr, backup)
 	}
 	return nil

@@ -12,6 +12,9 @@ import (
 // TestAllocs holds sending and receiving on an established connection to no
 // allocation at all, in small and in large segments.
 func TestAllocs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("megabytes of data, for which the race detector takes long")
+	}
 	for _, tc := range []struct {
 		paths    int
 		size     int // of a write

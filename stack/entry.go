@@ -138,7 +138,11 @@ func (l *entryList) push(e *entry) {
 	l.n++
 }
 
+// remove takes e out, if it is still there.
 func (l *entryList) remove(e *entry) {
+	if e.prev == nil && l.first != e {
+		return
+	}
 	if e.prev != nil {
 		e.prev.next = e.next
 	} else {

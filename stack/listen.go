@@ -2,7 +2,6 @@ package stack
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/braid-mptcp/braid/mptcp"
@@ -85,7 +84,7 @@ func (l *Listener) Close(now time.Time) {
 	}
 	l.closed = true
 	delete(l.stack.listeners, l.addr)
-	for _, e := range slices.Clone(l.stack.entries) {
+	for e := range l.stack.entries.all {
 		if e.listener == l {
 			e.conn.Abort(now)
 		}

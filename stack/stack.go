@@ -30,7 +30,7 @@ type Stack struct {
 	addrs     []Address
 	endpoints []mptcp.Endpoint
 
-	entries   []*entry // every connection, in the order they began
+	entries   entryList // every connection, in the order they began
 	bySegment map[fourTuple]subflow
 	byToken   map[uint32]*entry
 	listeners map[netip.AddrPort]*Listener
@@ -101,7 +101,7 @@ func New(cfg Config) *Stack {
 // Stats is a snapshot of the counters.
 func (s *Stack) Stats() Stats {
 	st := s.stats
-	st.Connections, st.TimeWaits = len(s.entries), s.waits.len()
+	st.Connections, st.TimeWaits = s.entries.n, s.waits.len()
 	st.Subflows, st.Tokens, st.Timers = len(s.bySegment), len(s.byToken), len(s.timers.list)
 	st.BufferBytes = s.pool.InUse()
 	return st
@@ -109,7 +109,7 @@ func (s *Stack) Stats() Stats {
 
 // Conns calls f for every connection, in the order they began.
 func (s *Stack) Conns(f func(*mptcp.Conn)) {
-	for _, e := range s.entries {
+	for e := range s.entries.all {
 		f(e.conn)
 	}
 }
