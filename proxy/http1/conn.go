@@ -1,0 +1,208 @@
+package http1
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// clientConn is a client's connection. Except where it says otherwise it
+// belongs to the goroutine of serve.
+type clientConn struct {
+	sock
+	under    syscall.RawConn // the socket at the bottom, only to ask about; nil: not known
+	engine   *Engine
+	frontend *Frontend
+	client   netip.AddrPort
+	local    netip.AddrPort
+	data     any // Exchange.ConnData
+	closed   func(any)
+	trace    *Trace
+	traced   *TraceConfig // what trace was made for
+	requests int          // begun
+
+	// The context of exchanges, made when first asked for.
+	ctx connContext
+
+	work *work // nil while idle
+	next step
+	// ending says that the response in hand is the last on this connection.
+	ending bool
+
+	// The deadlines, see sweeper. serverConn is the connection that the
+	// server guards are about.
+	read, write             guard
+	serverRead, serverWrite guard
+	serverConn              atomic.Pointer[ServerConn]
+	aborted                 atomic.Bool
+	serverBlocked           func() // of the server connection's writes
+
+	// The sweeper's.
+	place    int
+	lastWord int64
+	probed   bool
+}
+
+// step is what a connection does next.
+type step uint8
+
+const (
+	readRequests step = iota
+	sendBody          // forward a request with a body that does not fit in the buffer
+	runTunnel
+	givePreface // HTTP/2
+	linger      // close, once the client has read what was written
+	closeNow
+)
+
+func newClientConn(e *Engine, f *Frontend, c net.Conn) *clientConn {
+	cc := &clientConn{engine: e, frontend: f, client: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
+	cc.init(c, e.rawOf(c))
+	cc.under = e.underOf(c)
+	cc.blocked = cc.writeBlocked
+	cc.serverBlocked = cc.serverWriteBlocked
+	cc.ctx.parent = e.ctx
+	return cc
+}
+
+// addrPort gives an address that has one as such.
+func addrPort(a net.Addr) netip.AddrPort {
+	if a, ok := a.(interface{ AddrPort() netip.AddrPort }); ok {
+		p := a.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// serve serves the connection until it ends.
+func (c *clientConn) serve() {
+	e := c.engine
+	e.counters.connections.Add(1)
+	s := c.frontend.settings.Load()
+	if s.Opened != nil {
+		c.data = s.Opened(c.conn)
+	}
+	c.closed = s.Closed
+	c.setRead(s.Timeouts.Head, isIdle)
+	e.sweeper.add(c)
+	if e.isDraining() {
+		c.next = closeNow
+	}
+	for c.next != closeNow {
+		switch c.next {
+		case readRequests:
+			c.readRequests()
+		case sendBody:
+			c.sendBody()
+		case runTunnel:
+			c.runTunnel()
+		case givePreface:
+			c.givePreface()
+		case linger:
+			c.linger()
+		}
+	}
+	e.sweeper.remove(c)
+	c.conn.Close()
+	c.ctx.end()
+	if c.work != nil {
+		c.releaseWork()
+	}
+	if c.closed != nil {
+		c.closed(c.data)
+	}
+}
+
+// setRead and its like set the deadline that is d away. They are false if the
+// old one has passed.
+func (c *clientConn) setRead(d time.Duration, p phase) bool {
+	return c.read.set(c.engine.sweeper.in(d), p)
+}
+
+func (c *clientConn) setServerRead(d time.Duration) bool {
+	return c.serverRead.set(c.engine.sweeper.in(d), inMessage)
+}
+
+func (c *clientConn) writeBlocked() {
+	c.write.set(c.engine.sweeper.in(c.timeouts().Write), inMessage)
+}
+
+func (c *clientConn) serverWriteBlocked() {
+	c.serverWrite.set(c.engine.sweeper.in(c.timeouts().Write), inMessage)
+}
+
+func (c *clientConn) timeouts() *Timeouts {
+	if c.work != nil && c.work.settings != nil {
+		return &c.work.settings.Timeouts
+	}
+	return &c.frontend.settings.Load().Timeouts
+}
+
+// sendClient writes to the client.
+func (c *clientConn) sendClient(b []byte) (int, error) {
+	n, err := c.send(b)
+	if c.write.word.Load() != noDeadline && !c.write.clear() && err == nil {
+		err = ErrResponseTimeout
+	}
+	return n, err
+}
+
+// hasGone reports, to the sweeper, whether the client can be taken to have
+// gone. A reset ends everything; the end of the client's stream alone may be
+// meant as a half-close.
+func (c *clientConn) hasGone(p phase) bool {
+	if c.under == nil {
+		return false
+	}
+	closed, reset := gone(c.under)
+	if p == atServer && c.frontend.settings.Load().HalfClose {
+		return reset
+	}
+	return closed
+}
+
+// abort closes the connection and the one to the server, from any goroutine.
+func (c *clientConn) abort() {
+	c.aborted.Store(true)
+	c.conn.Close()
+	if s := c.serverConn.Load(); s != nil {
+		s.conn.Close()
+	}
+	c.ctx.end()
+}
+
+// connContext is a context that is made when somebody asks for it, which for
+// most connections nobody does.
+type connContext struct {
+	parent context.Context
+
+	mu     sync.Mutex
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  bool
+}
+
+func (c *connContext) get() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancel(c.parent)
+		if c.ended {
+			c.cancel()
+		}
+	}
+	return c.ctx
+}
+
+func (c *connContext) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+}

@@ -1,0 +1,236 @@
+package http1
+
+import "io"
+
+// exchange forwards the request in the buffer, whose body is complete, and the
+// response to it. c.next says how the connection goes on.
+func (c *clientConn) exchange() {
+	w := c.work
+	if w.pool == nil {
+		c.replyWith(w.x.reply, c.lastResponse())
+		c.finishReply()
+		return
+	}
+	c.appendRequest()
+	c.settle(c.converse())
+}
+
+// finishReply goes on after an answer of ours to a whole request.
+func (c *clientConn) finishReply() {
+	if c.next != closeNow && c.lastResponse() {
+		c.endGently()
+	}
+	c.finish()
+}
+
+// endGently ends the connection after the last response. If the client has sent
+// nothing that was not read, closing does no harm to that.
+func (c *clientConn) endGently() {
+	w := c.work
+	c.next = linger
+	if w.whole && w.next == w.end {
+		c.next = closeNow
+	}
+}
+
+// appendRequest writes what goes to the server first.
+func (c *clientConn) appendRequest() {
+	w := c.work
+	x := &w.x
+	x.chain[0], x.chain[1] = &w.settings.Request, &x.edits[0]
+	x.request.Edits = x.chain[:2]
+	x.request.Trace = c.traceFor(w.settings)
+	w.out = w.req.AppendForward(w.out[:0], &x.request)
+	w.out = append(w.out, w.body.of(w.in)...)
+}
+
+// traceFor gives what servers are told about this client. It is made anew when
+// the settings have changed.
+func (c *clientConn) traceFor(s *Settings) *Trace {
+	if s.Trace == (TraceConfig{}) {
+		return nil
+	}
+	if c.traced != &s.Trace {
+		c.trace, c.traced = NewTrace(&s.Trace, c.client.Addr(), s.Scheme), &s.Trace
+	}
+	return c.trace
+}
+
+// responseChange gives what changes in a response. With end the connection ends
+// after it.
+func (c *clientConn) responseChange(end bool) *ResponseChange {
+	w := c.work
+	change := &w.answer.change
+	*change = ResponseChange{
+		Close: end,
+		Old:   w.req.Minor == 0,
+		Date:  c.engine.sweeper.date.Load().text,
+	}
+	if w.settings == nil {
+		return change
+	}
+	change.Via = w.settings.Via
+	w.x.chain[2], w.x.chain[3] = &w.settings.Response, &w.x.edits[1]
+	change.Edits = w.x.chain[2:4]
+	return change
+}
+
+// lastResponse reports whether the connection ends with the response to the
+// request in hand.
+func (c *clientConn) lastResponse() bool {
+	return c.ending || !c.work.req.KeepAlive || c.engine.isDraining()
+}
+
+// converse sends the request to a server and forwards the response. A reused
+// connection can turn out to be dead: the server closed it while the request
+// was under way. Then the request goes again on a new one, if nothing of it
+// was sent or it is idempotent (RFC 9110 section 9.2.2, RFC 9112 section
+// 9.3.1). A POST is never sent twice.
+func (c *clientConn) converse() error {
+	w := c.work
+	err := c.try(false)
+	if err != errDead || !w.answer.unsent && !(w.whole && w.req.Method.Idempotent()) {
+		return err
+	}
+	w.x.Stats.Retried = true
+	c.engine.counters.retries.Add(1)
+	return c.try(true)
+}
+
+// errDead is how an attempt ends on which a reused connection was dead.
+var errDead = &Error{502, "reused server connection was closed"}
+
+// try makes one attempt. With a nil error the response is through, or a tunnel
+// begins.
+func (c *clientConn) try(fresh bool) error {
+	w := c.work
+	a := &w.answer
+	if w.whole {
+		c.watchClient()
+	}
+	s, err := w.pool.Get(&w.x, fresh)
+	if err != nil {
+		if c.read.state() == hungUp || c.aborted.Load() {
+			return ErrClientGone
+		}
+		if _, ok := err.(*Error); ok {
+			return err
+		}
+		return &connectError{err}
+	}
+	w.x.Stats.Server, w.x.Stats.Reused = s, s.used > 0
+	w.mark(&w.x.Stats.Connected)
+	c.lend(s)
+	a.prepare(s)
+	err = a.outcome(s.receive(a))
+	if !w.whole {
+		err = c.joinPump(err)
+	}
+	if a.tunnel && err == nil {
+		return nil // the connection stays
+	}
+	c.giveBack(s, err)
+	return err
+}
+
+// watchClient has the sweeper see whether the client goes away meanwhile.
+func (c *clientConn) watchClient() {
+	if !c.setRead(forever, atServer) {
+		c.ending = true // the idle time was over: it is served, but not watched
+	}
+}
+
+// connectError is a pool's reason for having no connection.
+type connectError struct{ err error }
+
+func (e *connectError) Error() string { return ErrConnectFailed.Reason + ": " + e.err.Error() }
+func (e *connectError) Unwrap() []error {
+	return []error{ErrConnectFailed, e.err}
+}
+
+// lend notes that the server guards are about s from now on.
+func (c *clientConn) lend(s *ServerConn) {
+	s.blocked = c.serverBlocked
+	c.serverConn.Store(s)
+	if c.aborted.Load() {
+		s.conn.Close() // abort may not have seen it
+	}
+}
+
+// giveBack gives the server connection back to its pool. If a deadline has
+// passed meanwhile, or the client has gone, the sweeper has spoiled it.
+func (c *clientConn) giveBack(s *ServerConn, err error) {
+	w := c.work
+	a := &w.answer
+	intact := c.serverRead.clear() && !w.pump.broke
+	intact = c.serverWrite.clear() && intact
+	if !c.read.clear() {
+		intact, c.ending = false, true
+	}
+	c.serverConn.Store(nil)
+	s.blocked = nil
+	r := Result{Reuse: intact && err == nil && a.reusable(), Status: a.status}
+	if err != ErrClientGone && err != ErrResponseTimeout {
+		r.Err = err
+	}
+	if a.headDone {
+		a.learn(&r)
+		r.Wait = w.x.Stats.Answered - w.x.Stats.Sent
+	}
+	a.release()
+	w.pool.Put(s, r)
+}
+
+// settle decides how the connection goes on after an exchange.
+func (c *clientConn) settle(err error) {
+	w := c.work
+	a := &w.answer
+	w.x.Stats.Err = err
+	switch {
+	case err == nil && a.tunnel:
+		c.next = runTunnel
+		return // the exchange goes on
+	case err == nil && a.last:
+		c.endGently()
+	case err == nil:
+	case a.forwarded || err == ErrClientGone || err == ErrResponseTimeout || c.aborted.Load():
+		// What is missing of the response cannot be had: ending the
+		// connection tells the client so (RFC 9112 section 8).
+		c.next = closeNow
+	default:
+		end := c.lastResponse() || !w.whole
+		c.replyWith(errorReply(statusOf(err)), end)
+		if end && c.next != closeNow {
+			c.endGently()
+		}
+	}
+	c.finish()
+}
+
+// outcome turns how receive ended into what is wrong with the exchange.
+func (a *answer) outcome(err error) error {
+	switch {
+	case a.err != nil:
+		return a.err
+	case err == nil:
+		return nil
+	case a.c.read.state() == hungUp || a.c.aborted.Load():
+		return ErrClientGone
+	case isTimeout(err):
+		if a.headDone {
+			return ErrTruncated
+		}
+		return ErrServerTimeout
+	case a.received:
+		if err == io.EOF && a.headDone && a.c.work.resp.Body.Kind == ByClose {
+			return a.endOfClose()
+		}
+		if a.headDone {
+			return ErrTruncated
+		}
+		return ErrServerClosed
+	case a.reused:
+		return errDead
+	}
+	return ErrServerClosed
+}

@@ -1,0 +1,176 @@
+package http1
+
+import "net/netip"
+
+// Mode says what becomes of a field with which proxies tell about the client.
+type Mode uint8
+
+const (
+	Pass    Mode = iota // as it came, nothing added
+	Append              // what came, then ours: where other proxies stand in front
+	Replace             // ours alone: where clients connect
+)
+
+// TraceConfig says what servers are told about clients.
+type TraceConfig struct {
+	For       Mode   // X-Forwarded-For
+	Proto     Mode   // X-Forwarded-Proto; Append keeps what came
+	Host      Mode   // X-Forwarded-Host; Append keeps what came
+	Forwarded Mode   // Forwarded (RFC 7239)
+	Via       string // our name in Via (RFC 9110 section 7.6.3); empty: none is added
+}
+
+// Trace adds to requests who the client is, over one connection of its.
+type Trace struct {
+	config  *TraceConfig
+	address []byte // of the client
+	element []byte // of Forwarded, up to the host
+	scheme  string
+}
+
+// NewTrace prepares for the requests of one client connection. The scheme is
+// http or https.
+func NewTrace(config *TraceConfig, client netip.Addr, scheme string) *Trace {
+	t := &Trace{config: config, scheme: scheme}
+	client = client.Unmap().WithZone("")
+	if client.IsValid() {
+		t.address = client.AppendTo(make([]byte, 0, 40))
+	}
+	if config.Forwarded != Pass {
+		t.element = t.appendElement(nil, client)
+	}
+	return t
+}
+
+// appendElement appends for= and proto= (RFC 7239 sections 4 and 6): an IPv6
+// address stands in brackets and quotes.
+func (t *Trace) appendElement(dst []byte, client netip.Addr) []byte {
+	switch {
+	case !client.IsValid():
+		dst = append(dst, "for=unknown"...)
+	case client.Is4():
+		dst = append(dst, "for="...)
+		dst = append(dst, t.address...)
+	default:
+		dst = append(dst, `for="[`...)
+		dst = append(dst, t.address...)
+		dst = append(dst, `]"`...)
+	}
+	dst = append(dst, ";proto="...)
+	return append(dst, t.scheme...)
+}
+
+// drop marks the fields that are replaced, or written anew with ours behind.
+func (t *Trace) drop(h *head) {
+	if t.config.For != Pass {
+		h.dropListed(XForwardedFor, t.config.For)
+	}
+	if t.config.Forwarded != Pass {
+		h.dropListed(Forwarded, t.config.Forwarded)
+	}
+	if t.config.Proto == Replace {
+		h.dropAll(XForwardedProto)
+	}
+	if t.config.Host == Replace {
+		h.dropAll(XForwardedHost)
+	}
+}
+
+// dropListed marks the fields of a list. Their values are still found by
+// appendList; those that a Connection field named are not, nor are those to be
+// replaced.
+func (h *head) dropListed(n Name, mode Mode) {
+	first := int(h.first[n])
+	if first == 0 {
+		return
+	}
+	for i := first - 1; i < len(h.fields); i++ {
+		f := &h.fields[i]
+		if f.known != n {
+			continue
+		}
+		if f.drop || mode == Replace {
+			f.value.to = f.value.from
+		}
+		f.drop = true
+	}
+}
+
+// append appends the fields.
+func (t *Trace) append(dst []byte, r *Request) []byte {
+	if t.config.For != Pass && len(t.address) > 0 {
+		dst = append(dst, "X-Forwarded-For: "...)
+		dst = r.appendList(dst, XForwardedFor)
+		dst = append(dst, t.address...)
+		dst = append(dst, "\r\n"...)
+	}
+	if t.config.Proto != Pass && r.lacks(XForwardedProto) {
+		dst = append(dst, "X-Forwarded-Proto: "...)
+		dst = append(dst, t.scheme...)
+		dst = append(dst, "\r\n"...)
+	}
+	host := r.Authority()
+	if t.config.Host != Pass && len(host) > 0 && r.lacks(XForwardedHost) {
+		dst = appendField(dst, "X-Forwarded-Host", host)
+	}
+	if t.config.Forwarded != Pass {
+		dst = append(dst, "Forwarded: "...)
+		dst = r.appendList(dst, Forwarded)
+		dst = append(dst, t.element...)
+		dst = appendForwardedHost(dst, host)
+	}
+	if t.config.Via != "" {
+		dst = appendVia(dst, r.Minor, t.config.Via)
+	}
+	return dst
+}
+
+// lacks reports whether no field of that name will be forwarded.
+func (h *head) lacks(n Name) bool {
+	first := int(h.first[n])
+	if first == 0 {
+		return true
+	}
+	for _, f := range h.fields[first-1:] {
+		if f.known == n && !f.drop {
+			return false
+		}
+	}
+	return true
+}
+
+// appendList appends the values of all fields of that name, each followed by a
+// comma, for one more to follow.
+func (h *head) appendList(dst []byte, n Name) []byte {
+	first := int(h.first[n])
+	if first == 0 {
+		return dst
+	}
+	for _, f := range h.fields[first-1:] {
+		if f.known == n && f.value.len() > 0 {
+			dst = append(dst, f.value.of(h.buf)...)
+			dst = append(dst, ", "...)
+		}
+	}
+	return dst
+}
+
+// appendForwardedHost ends an element with host=, quoted since a port or an
+// IPv6 literal is no token. Quotes cannot be in it: isAuthority has seen to
+// that.
+func appendForwardedHost(dst, host []byte) []byte {
+	if len(host) > 0 {
+		dst = append(dst, `;host="`...)
+		dst = append(dst, host...)
+		dst = append(dst, '"')
+	}
+	return append(dst, "\r\n"...)
+}
+
+// appendVia appends a Via field with the version that was received.
+func appendVia(dst []byte, minor uint8, name string) []byte {
+	dst = append(dst, "Via: 1."...)
+	dst = append(dst, '0'+minor, ' ')
+	dst = append(dst, name...)
+	return append(dst, "\r\n"...)
+}
