@@ -136,8 +136,6 @@ type Host interface {
 	Wake(c *Conn)
 	// Rand gives an unpredictable number.
 	Rand() uint64
-	// Scratch is memory of 64 KiB that is free until the next call.
-	Scratch() []byte
 	// Pool holds the memory of stream buffers.
 	Pool() *stream.Pool
 }

@@ -127,13 +127,25 @@ func (c *Conn) repeat(sf *Subflow, r tcp.Request, from seq.Pos, n int) tcp.Chunk
 }
 
 func (c *Conn) chunkChecksum(ch *tcp.Chunk) uint16 {
-	scratch := c.host.Scratch()[:ch.Len()]
-	c.out.Copy(scratch, ch.Data)
 	length := uint16(ch.Len())
 	if ch.Fin {
 		length++
 	}
-	return wire.DSSChecksum(seq.Wrap64(ch.Data, c.local.idsn), uint32(ch.Lo), length, wire.Sum(scratch, 0))
+	sum := sumOf(&c.out, seq.Range{Lo: ch.Data, Hi: ch.Data + seq.Pos(ch.Len())})
+	return wire.DSSChecksum(seq.Wrap64(ch.Data, c.local.idsn), uint32(ch.Lo), length, sum)
+}
+
+// sumOf adds up bytes where they lie, in either buffer.
+func sumOf(buf interface {
+	Slice(p seq.Pos, n int) []byte
+}, rg seq.Range) uint16 {
+	sum := uint16(0)
+	for p := rg.Lo; p < rg.Hi; {
+		b := buf.Slice(p, int(rg.Hi-p))
+		sum = wire.CombineSums(sum, int(p-rg.Lo), wire.Sum(b, 0))
+		p += seq.Pos(len(b))
+	}
+	return sum
 }
 
 // Copy fills dst with bytes of ch.

@@ -226,19 +226,12 @@ func (sf *Subflow) copyStaged(now time.Time, rg seq.Range, shift seq.Pos) {
 
 // verify computes the checksum of a complete mapping (RFC 8684 section 3.3.1).
 func (sf *Subflow) verify(m *mapping) bool {
-	scratch := sf.conn.host.Scratch()[:m.ssn.Len()]
-	n := 0
-	for p := m.ssn.Lo; p < m.ssn.Hi; {
-		b := sf.staged.Slice(p, int(m.ssn.Hi-p))
-		p += seq.Pos(copy(scratch[n:], b))
-		n += len(b)
-	}
-	length := uint16(n)
+	length := uint16(m.ssn.Len())
 	if m.fin {
 		length++
 	}
 	dsn := seq.Wrap64(m.data, sf.conn.peer.idsn)
-	return wire.DSSChecksum(dsn, uint32(m.ssn.Lo), length, wire.Sum(scratch, 0)) == m.sum
+	return wire.DSSChecksum(dsn, uint32(m.ssn.Lo), length, sumOf(sf.staged, m.ssn)) == m.sum
 }
 
 // deliverStaged moves all that waits, when the connection has become plain.

@@ -118,7 +118,6 @@ func (e *entry) Wake(*mptcp.Conn) {
 
 func (e *entry) Endpoints() []mptcp.Endpoint { return e.stack.endpoints }
 func (e *entry) Rand() uint64                { return e.stack.cfg.Rand() }
-func (e *entry) Scratch() []byte             { return e.stack.scratch[:] }
 func (e *entry) Pool() *stream.Pool          { return &e.stack.pool }
 
 // entryList holds entries in the order they came.

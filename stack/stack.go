@@ -46,10 +46,9 @@ type Stack struct {
 	replies []wire.Segment // segments that belong to no connection
 	stats   Stats
 
-	pool    stream.Pool
-	packet  tcp.Packet
-	in      wire.Segment
-	scratch [64 << 10]byte
+	pool   stream.Pool
+	packet tcp.Packet
+	in     wire.Segment
 }
 
 // fourTuple identifies a subflow (RFC 9293 section 3.3.1).

@@ -48,6 +48,16 @@ func (s *Send) Copy(dst []byte, p seq.Pos) {
 	s.blocks.read(p, dst)
 }
 
+// Slice gives the longest run of kept bytes at p that lie together in memory,
+// at most n.
+func (s *Send) Slice(p seq.Pos, n int) []byte {
+	if p < s.kept || p >= s.end {
+		panic("BUG: stream: bytes wanted that are not in the send buffer")
+	}
+	b := s.blocks.at(p)
+	return b[:min(n, len(b))]
+}
+
 // Ack says that bytes below p count no longer against the limit. They are kept
 // until released. It reports whether that made room.
 func (s *Send) Ack(p seq.Pos) bool {
