@@ -116,10 +116,13 @@ func (c *Conn) maybeSendFin(now time.Time) {
 	c.armDataTimer(now)
 }
 
-// sayFin sends the DATA_FIN on acknowledgements of its own.
+// sayFin sends the DATA_FIN on acknowledgements of its own. Others do not carry
+// it: each would ask for an answer, and two ends that wait for data with their
+// DATA_FINs out would answer each other without end.
 func (c *Conn) sayFin() {
 	for _, sf := range c.subflows {
 		if sf.established() {
+			sf.sayFin = true
 			sf.tc.AckAlone()
 		}
 	}
@@ -140,7 +143,7 @@ func (c *Conn) anyEstablished() bool {
 }
 
 // receivedDataFin notes where the peer's stream ends.
-func (c *Conn) receivedDataFin(now time.Time, pos seq.Pos) {
+func (c *Conn) receivedDataFin(now time.Time, sf *Subflow, pos seq.Pos) {
 	if pos < 1 || c.rcv.fin != 0 && c.rcv.fin != pos {
 		return // an end once declared does not move
 	}
@@ -148,7 +151,7 @@ func (c *Conn) receivedDataFin(now time.Time, pos seq.Pos) {
 		return
 	}
 	c.rcv.fin = pos
-	c.ackAll() // again, if this is a repetition: the Data ACK was lost
+	sf.tc.AckNow() // again, if this is a repetition: the Data ACK was lost
 	c.maybeEnd(now)
 }
 
@@ -178,7 +181,7 @@ const peerFINWait = time.Second
 // closeSubflows closes those that the peer did not.
 func (c *Conn) closeSubflows(now time.Time) {
 	for _, sf := range c.subflows {
-		sf.tc.Orphan(now)
+		sf.tc.Leave(now)
 	}
 }
 
@@ -206,7 +209,7 @@ func (c *Conn) finish(now time.Time, err error) {
 		default:
 			sf.closing = true
 			if !c.rcv.endedFirst {
-				sf.tc.Orphan(now)
+				sf.tc.Leave(now)
 			}
 		}
 	}

@@ -138,7 +138,7 @@ func (sf *Subflow) optionsThird(seg *wire.Segment, ch *tcp.Chunk) bool {
 	if !sf.first || !c.initiator || c.confirmed || ch != nil && ch.Lo != 1 {
 		return false
 	}
-	if ch == nil && c.snd.fin == finSent {
+	if ch == nil && sf.sayFin {
 		// A DATA_FIN before anything came back: the two take turns.
 		if c.thirdNext = !c.thirdNext; !c.thirdNext {
 			return false

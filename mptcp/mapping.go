@@ -118,7 +118,7 @@ func (sf *Subflow) receivedDSS(now time.Time, seg *wire.Segment, pos seq.Pos) bo
 	n := seq.Pos(d.Len)
 	if d.Fin {
 		n--
-		c.receivedDataFin(now, data+n)
+		c.receivedDataFin(now, sf, data+n)
 	}
 	if n > 0 {
 		lo := seq.Unwrap32(pos, 0, d.SSN)
@@ -302,14 +302,20 @@ func (c *Conn) unmappedTimeout(now time.Time) {
 		if sf.staged == nil || c.mode != modeMultipath || !sf.established() {
 			continue
 		}
-		if _, ok := sf.unmapped(sf.tc.RcvNxt()); !ok {
-			continue
-		}
-		if c.mayFallBack() && c.in.Ahead() == 0 {
+		gap, ok := sf.unmapped(sf.tc.RcvNxt())
+		switch {
+		case !ok:
+		case c.mayFallBack() && c.in.Ahead() == 0:
 			c.enterPlain(now, sf, OptionsLost)
 			return
+		case c.in.Ahead() > 0 && !c.alternative(sf):
+			// Mappings do come, but for one: its bytes will be missed at data
+			// level, and sent again. There is no other path to do without this.
+			_, next := sf.maps.at(gap, sf.tc.RcvNxt())
+			sf.staged.Skip(next)
+		default:
+			sf.reset(now, wire.ResetMiddlebox, false)
 		}
-		sf.reset(now, wire.ResetMiddlebox, false)
 	}
 }
 

@@ -48,7 +48,8 @@ func (sf *Subflow) optionsDSS(seg *wire.Segment, ch *tcp.Chunk) {
 			d.Len++
 		}
 		d.HasChecksum, d.Checksum = c.checksum, ch.Checksum
-	case c.snd.fin == finSent:
+	case c.snd.fin == finSent && sf.sayFin:
+		sf.sayFin = false
 		// Without payload: SSN 0, length 1 (section 3.3.3).
 		d.HasMap, d.Fin, d.Len = true, true, 1
 		d.DSN = seq.Wrap64(c.snd.finPos, c.local.idsn)

@@ -426,7 +426,8 @@ func (p *pathManager) putSignal(now time.Time, c *Conn, sf *Subflow, seg *wire.S
 	}
 	if !o.Fits() {
 		o.Set &^= wire.HasDSS // beside timestamps any of them fits
-		sf.again = true       // what it would have said must not wait
+		sf.sayFin = o.DSS.Fin
+		sf.again = true // what it would have said must not wait
 		p.signalsSent++
 	}
 	p.signals = slices.Delete(p.signals, i, i+1)

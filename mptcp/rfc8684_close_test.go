@@ -137,6 +137,34 @@ var closeItems = []item{
 			t.Errorf("%d connections left", n)
 		}
 	}},
+	{"F6_late_data_is_taken", func(t *testing.T) {
+		// What the peer had to send again on a subflow of its own arrived by
+		// another; the subflow that finds it so is closed like any other.
+		tc, f, g := twoFlows(t, mptcp.Config{})
+		f.send(payload("data"), mapTo(2), dataAck)
+		tc.wantRead("it", "data")
+		tc.next = 6
+		endBoth(tc, f)
+		g.find("FIN", isFIN)
+		g.send(payload("data"), mapTo(2), dataAck)
+		g.want("an ACK", isACK)
+		g.send(flags(wire.FIN | wire.ACK))
+		g.want("an ACK of the FIN", isACK)
+	}},
+	{"F3_DATA_FINs_that_wait_for_each_other", func(t *testing.T) {
+		tc, f, g := twoFlows(t, mptcp.Config{})
+		tc.conn.CloseWrite(tc.now)
+		tc.pump()
+		tc.skip()
+		for range 10 { // data before them is missing at both ends
+			g.send(dataFin(100), dataAckAt(1))
+			g.want("one answer, and not a DATA_FIN of ours that asks for another", isACK, acksData(2),
+				says("no DATA_FIN", func(o *wire.Options) bool { return !o.DSS.Fin }))
+			tc.wantIdle("no more")
+		}
+		tc.advance(2 * time.Second)
+		f.find("ours again in time", isDataFin)
+	}},
 	{"F7_stale_data_reset", func(t *testing.T) {
 		tc, f, g := twoFlows(t, mptcp.Config{})
 		f.send(dataAck)

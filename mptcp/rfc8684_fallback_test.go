@@ -141,14 +141,23 @@ var fallbackItems = []item{
 		f.want("an infinite mapping", holds("x"), infinite(2, 2))
 		plainEnd(tc, f)
 	}},
-	{"K5_only_one_with_a_gap", func(t *testing.T) {
-		tc := newTestConn(t, mptcp.Config{})
-		f := tc.server()
-		f.send(payload("ahead"), mapTo(100), dataAck) // what comes before it went elsewhere
-		f.send(payload("no mapping"))
-		tc.skip()
-		tc.advance(5 * time.Second)
-		f.find("a reset", isRST, resetFor(wire.ResetMiddlebox))
+	{"K5_one_mapping_lost", func(t *testing.T) {
+		for _, sum := range []bool{false, true} {
+			tc := newTestConn(t, mptcp.Config{Checksum: sum})
+			tc.checksum = sum
+			f := tc.server()
+			f.send(payload("lost"), dataAck) // a box joined two segments
+			f.send(payload("kept"), mapTo(6), dataAck)
+			tc.advance(5 * time.Second)
+			tc.wantMultipath("only one was lost")
+			tc.skip()
+			f.send(payload("lost"), mapTo(2), dataAck)
+			tc.wantRead("the bytes sent again", "lostkept")
+			f.find("a Data ACK of all", acksData(10))
+			tc.next = 10
+			f.sendData("more")
+			tc.wantRead("and all goes on", "more")
+		}
 	}},
 	{"K5_Data_ACKs_lost_later", func(t *testing.T) {
 		tc := newTestConn(t, mptcp.Config{})

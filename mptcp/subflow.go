@@ -36,6 +36,7 @@ type Subflow struct {
 	upAt                  time.Time // when it could carry data first
 	penalised             time.Time // when its window was last cut for blocking others
 	suspectAt             time.Time // when it was first asked for a sign of life, until it gives one
+	sayFin                bool      // the next acknowledgement carries the DATA_FIN
 	again                 bool      // one more acknowledgement is to follow the one being built
 	fail                  failSignal
 	bare                  int // segments in a row that came without any option of ours
@@ -170,7 +171,7 @@ func (sf *Subflow) onPeerClosed(now time.Time) {
 	c := sf.conn
 	switch {
 	case c.mode == modeClosed:
-		sf.tc.Orphan(now)
+		sf.tc.Leave(now)
 	case c.mode == modeOpening && sf.first:
 		// A FIN before any option came back: nothing but TCP can end like this.
 		c.enterPlain(now, sf, FirstDataUnmapped)

@@ -193,20 +193,28 @@ func testCrossingJoins(t *testing.T) {
 		c, s := netip.MustParseAddr("10.0.9.1"), netip.MustParseAddr("10.0.9.2")
 		b.Net.Attach(b.Client, c)
 		b.Net.Attach(b.Server, s)
-		b.Net.Connect("other", c, s, simtest.Line(10, 10*ms), simtest.Line(10, 10*ms))
-		for h, a := range map[*simtest.Host]netip.Addr{b.Client: c, b.Server: s} {
-			must(t, h.Stack.AddAddress(b.Net.Now(), stack.Address{Addr: a, Bits: 24, Flags: mptcp.EndpointSubflow | mptcp.EndpointSignal}))
-		}
+		// The announcements overtake the SYNs.
+		b.Net.Connect("other", c, s, simtest.Line(10, 30*ms), simtest.Line(10, 30*ms))
+		const flags = mptcp.EndpointSubflow | mptcp.EndpointSignal
+		must(t, b.Client.Stack.AddAddress(b.Net.Now(), stack.Address{Addr: c, Bits: 24, Flags: flags}))
+		must(t, b.Server.Stack.AddAddress(b.Net.Now(), stack.Address{Addr: s, Bits: 24, Flags: flags}))
 		used := 0
-		b.Watch = func(_ time.Time, where string, seg *wire.Segment) {
+		syns := map[string]time.Time{}
+		b.Watch = func(now time.Time, where string, seg *wire.Segment) {
 			if where[:5] == "other" && len(seg.Payload) > 0 {
 				used++
+			}
+			if seg.Flags == wire.SYN && syns[where].IsZero() {
+				syns[where] = now
 			}
 		}
 		client, server := checked(t, b, simtest.Pattern(3<<20, 1), simtest.Pattern(1<<20, 2))
 		ci, si := client.Conn.Info(b.Net.Now()), server.Conn.Info(b.Net.Now())
 		if ci.Stats.JoinsDone == 0 || si.Stats.JoinsDone == 0 || used < 100 {
 			t.Errorf("seed %d: joins %+v and %+v, %d segments by the second path", seed, ci.Stats, si.Stats, used)
+		}
+		if d := syns["other ab"].Sub(syns["other ba"]).Abs(); d >= 30*ms {
+			t.Errorf("seed %d: the SYNs did not cross: %v", seed, syns)
 		}
 		gone(b)
 	}
@@ -215,7 +223,19 @@ func testCrossingJoins(t *testing.T) {
 // testMappings: on each subflow a place is mapped to one place of the stream
 // for ever, whatever is lost, repeated and reinjected; and nothing is urgent.
 func testMappings(t *testing.T) {
-	b := twoPaths(t, stack.Config{})
+	reinjected := uint64(0)
+	for seed := range uint64(4) {
+		reinjected += mapsOnce(t, seed)
+	}
+	if reinjected == 0 {
+		t.Error("nothing was reinjected: the test shows nothing")
+	}
+}
+
+// mapsOnce is testMappings with one seed. It gives how many bytes were sent
+// again on another subflow.
+func mapsOnce(t *testing.T, seed uint64) uint64 {
+	b := simtest.NewBed(t, seed, stack.Config{}, simtest.Line(10, 10*ms), simtest.Line(10, 15*ms))
 	for i := range b.Links {
 		lossy(b, i, 0.03)
 	}
@@ -242,9 +262,6 @@ func testMappings(t *testing.T) {
 		shifts[f][d.SSN], lens[f][d.SSN] = uint32(d.DSN), d.Len
 	}
 	client, _ := checked(t, b, simtest.Pattern(2<<20, 1), nil)
-	if client.Conn.Info(b.Net.Now()).Stats.BytesReinjected == 0 {
-		t.Error("nothing was reinjected: the test shows nothing")
-	}
 	for f, m := range shifts {
 		// And no place belongs to two mappings.
 		var starts []uint32
@@ -259,6 +276,7 @@ func testMappings(t *testing.T) {
 		}
 	}
 	gone(b)
+	return client.Conn.Info(b.Net.Now()).Stats.BytesReinjected
 }
 
 func testWidths(t *testing.T) {

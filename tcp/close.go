@@ -35,6 +35,13 @@ func (c *Conn) Orphan(now time.Time) {
 	}
 }
 
+// Leave is Orphan where the Upper got by another way whatever the peer still
+// sends: that is taken and not answered with a reset.
+func (c *Conn) Leave(now time.Time) {
+	c.Orphan(now)
+	c.left = true
+}
+
 // Abort ends the connection with a reset (the ABORT call of RFC 9293 section
 // 3.10.5). Output gives the RST, with the Upper's options.
 func (c *Conn) Abort(now time.Time) { c.abort(now, ErrAborted) }

@@ -37,6 +37,7 @@ type Conn struct {
 
 	synPending bool // a SYN or SYN/ACK is to be sent (again)
 	orphan     bool // closed both ways by the owner: data can go nowhere
+	left       bool // and need not go anywhere
 }
 
 // sender is the send sequence space (RFC 9293 section 3.3.1).

@@ -60,7 +60,7 @@ func (c *Conn) handleData(now time.Time, seg *wire.Segment, pos seq.Pos) {
 	if !c.state.canReceive() {
 		return
 	}
-	if c.orphan && whole.Hi > c.rcv.nxt && !whole.Empty() {
+	if c.orphan && !c.left && whole.Hi > c.rcv.nxt && !whole.Empty() {
 		c.Abort(now) // RFC 1122 section 4.2.2.13: nobody will read this
 		return
 	}
