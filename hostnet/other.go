@@ -2,6 +2,8 @@
 
 package hostnet
 
+import "net/netip"
+
 // Host is a host's network, which this package knows on Linux only.
 type Host struct{}
 
@@ -28,6 +30,12 @@ func (h *Host) InstallPersistent(string, Planner) (Plan, error) { return Plan{},
 
 // Remove fails with ErrNotLinux.
 func (h *Host) Remove(string) error { return ErrNotLinux }
+
+// Installed lists nothing.
+func (h *Host) Installed() ([]Installation, error) { return nil, nil }
+
+// WayOut fails with ErrNotLinux.
+func (h *Host) WayOut(netip.Addr, netip.Addr) (string, error) { return "", ErrNotLinux }
 
 // Cleanup does nothing: there is nothing to clean up.
 func (h *Host) Cleanup() ([]string, error) { return nil, nil }
