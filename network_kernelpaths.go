@@ -83,9 +83,12 @@ func (k *kernelPaths) Close() error { return k.in.Close() }
 // plan makes a hostnet.Plan of the uplinks there are.
 func (k *kernelPaths) plan(state hostnet.State) (hostnet.Plan, error) {
 	cfg := k.in.cfg
+	several := len(state.Uplinks) > 1 // chosen or not
 	state.Uplinks = hostnet.Select(state.Uplinks, cfg.Interfaces)
 	p, err := hostnet.KernelPlan(state, hostnet.KernelConfig{})
-	if err != nil && !errors.Is(err, hostnet.ErrNoUplink) {
+	if errors.Is(err, hostnet.ErrNoUplink) {
+		p = noUplinks(state)
+	} else if err != nil {
 		return p, err
 	}
 	uplinkOf := make(map[string]string) // by address
@@ -100,7 +103,7 @@ func (k *kernelPaths) plan(state hostnet.State) (hostnet.Plan, error) {
 			e.Flags = cfg.flagsFor(e.Dev, e.Addr)
 			a.Endpoint = &e
 		case a.Route != nil, a.Rule != nil:
-			if !k.routesNeeded(state.Uplinks) {
+			if !several || !k.routesNeeded(state.Uplinks) {
 				continue
 			}
 		}
@@ -123,6 +126,17 @@ func (k *kernelPaths) plan(state hostnet.State) (hostnet.Plan, error) {
 	return p, nil
 }
 
+// noUplinks plans for a host that has only neighbours: they may bring paths.
+func noUplinks(state hostnet.State) (p hostnet.Plan) {
+	const most = 8 // that every kernel takes
+	limits := kernel.Limits{
+		AddAddrAccepted: max(state.Limits.AddAddrAccepted, most), Subflows: max(state.Limits.Subflows, most)}
+	if limits != state.Limits {
+		p.Actions = []hostnet.Action{{Limits: &hostnet.LimitsAction{Limits: limits, Old: state.Limits}}}
+	}
+	return p
+}
+
 // extra are the endpoints asked for by address that no uplink has.
 func (k *kernelPaths) extra(state hostnet.State, uplinkOf map[string]string) (actions []hostnet.Action) {
 	for _, e := range k.in.cfg.Endpoints {
@@ -143,11 +157,9 @@ func (k *kernelPaths) extra(state hostnet.State, uplinkOf map[string]string) (ac
 	return actions
 }
 
-// routesNeeded tells whether the uplinks need routing by source address.
+// routesNeeded tells whether the uplinks need routing by source address, on a
+// host that has several.
 func (k *kernelPaths) routesNeeded(uplinks []hostnet.Uplink) bool {
-	if len(uplinks) < 2 {
-		return false
-	}
 	for _, u := range uplinks {
 		for _, way := range []hostnet.Way{u.V4, u.V6} {
 			if way.Usable() && k.in.cfg.flagsFor(u.Name, way.Addr)&kernel.FlagSignal != 0 {

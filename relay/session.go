@@ -15,7 +15,7 @@ import (
 
 // sampleTime is how often a connection is asked how its subflows do, so that
 // the log knows of those that have ended.
-const sampleTime = 5 * time.Second
+const sampleTime = time.Second
 
 // session is one client and its connection to the service.
 type session struct {

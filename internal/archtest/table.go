@@ -60,6 +60,8 @@ var Packages = []Package{
 		"chooses a stack and a device, and shows the values they report"},
 	{"internal/tally", "what a connection did on each path, ended subflows included", []string{"."},
 		"adds up what either stack reports"},
+	{"paths", "how a host is prepared for several paths, shown and changed", []string{"kernel", "hostnet"},
+		"administration only: speaks to nobody"},
 	{"get", "downloads by HTTP over several paths, resumed", []string{".", "internal/tally"},
 		"speaks net/http over any Network, and asks what its connections do"},
 	{"relay", "byte streams between Multipath TCP and TCP services or pipes: serve, connect", []string{".", "kernel", "internal/tally"},
