@@ -151,7 +151,8 @@ func (sf *Subflow) reinject(now time.Time) {
 // acknowledge: a proxy that acknowledged and then lost it, or bytes that were
 // thrown away (RFC 8684 section 3.3.6).
 func (c *Conn) armDataTimer(now time.Time) {
-	if c.mode != modeMultipath || c.snd.una == c.snd.next && c.snd.fin != finSent {
+	// The acknowledgement of a DATA_FIN lies behind every byte.
+	if c.mode != modeMultipath || c.snd.una >= c.snd.next && c.snd.fin != finSent {
 		c.timer.stop(timerData)
 		return
 	}
