@@ -23,8 +23,7 @@ func (c *Conn) CheckJoin(now time.Time, syn *wire.Segment) error {
 	switch {
 	case c.mode != modeMultipath || !c.peer.known:
 		return &JoinError{wire.ResetMPTCP}
-	case c.isFull():
-		c.suspectQuietest(now)
+	case c.isFull(now) && !c.makeRoom(now):
 		return &JoinError{wire.ResetNoResources}
 	}
 	return nil

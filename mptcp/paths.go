@@ -246,67 +246,11 @@ func (p *pathManager) receivedRemoveAddr(now time.Time, c *Conn, r *wire.RemoveA
 		for _, sf := range c.subflows {
 			if sf.remoteID == id && sf.established() {
 				sf.stale = c.alternative(sf) || sf.stale
+				sf.removed = true
 				sf.suspect(now)
 				sf.reinject(now)
 			}
 		}
-	}
-}
-
-// suspect asks the peer for a sign of life on a subflow that seems to be gone.
-func (sf *Subflow) suspect(now time.Time) {
-	sf.suspectAt = now
-	sf.tc.Probe()
-	sf.conn.watchSuspect(now.Add(suspectWait))
-}
-
-func (c *Conn) watchSuspect(at time.Time) { c.timer[timerSuspect] = earlier(c.timer[timerSuspect], at) }
-
-const (
-	// suspectWait is how long a probe of a subflow under suspicion may stay
-	// unanswered before the next is sent, and suspectProbes how many may.
-	suspectWait   = 500 * time.Millisecond
-	suspectProbes = 3
-)
-
-// suspectTimeout resets subflows that did not answer. The path may come back.
-func (c *Conn) suspectTimeout(now time.Time) {
-	for _, sf := range c.subflows {
-		if sf.suspectAt.IsZero() {
-			continue
-		}
-		silent := now.Sub(sf.suspectAt)
-		switch {
-		case sf.tc.LastHeard().After(sf.suspectAt):
-			sf.suspectAt = time.Time{}
-			sf.stale = false
-		case silent >= suspectProbes*suspectWait:
-			sf.reset(now, wire.ResetUnspecified, true)
-		default:
-			sf.tc.Probe()
-			c.watchSuspect(sf.suspectAt.Add((silent/suspectWait + 1) * suspectWait))
-		}
-	}
-}
-
-// suspectQuietest makes room for a join where there is none: if the subflow
-// not heard of for longest is a path that the peer left without being able to
-// say so, it will be gone when the peer tries again.
-func (c *Conn) suspectQuietest(now time.Time) {
-	var quietest *Subflow
-	for _, sf := range c.subflows {
-		if sf.join == joinSYNReceived && sf.tc.Timeouts() > 0 {
-			sf.reset(now, wire.ResetNoResources, true) // the third packet does not come
-			c.host.Wake(c)
-			return
-		}
-		if sf.established() && (quietest == nil || sf.tc.LastHeard().Before(quietest.tc.LastHeard())) {
-			quietest = sf
-		}
-	}
-	if quietest != nil && quietest.suspectAt.IsZero() && now.Sub(quietest.tc.LastHeard()) > suspectWait {
-		quietest.suspect(now)
-		c.host.Wake(c)
 	}
 }
 
@@ -499,18 +443,6 @@ func (p *pathManager) wake(c *Conn, at time.Time) {
 	c.timer[timerPaths] = earlier(c.timer[timerPaths], at)
 }
 
-// isFull reports whether there may be no more subflows. Those that only wait
-// to be taken out do not count.
-func (c *Conn) isFull() bool {
-	n := 0
-	for _, sf := range c.subflows {
-		if !sf.over {
-			n++
-		}
-	}
-	return n >= c.cfg.MaxSubflows
-}
-
 // anyAlive reports whether any subflow is up or coming up.
 func (c *Conn) anyAlive() bool {
 	for _, sf := range c.subflows {
@@ -531,7 +463,7 @@ func (p *pathManager) openPaths(now time.Time, c *Conn) {
 	if c.rcv.ended && c.snd.fin >= finSent && c.anyAlive() {
 		return // nearly over; but the last Data ACKs need a path
 	}
-	for !c.isFull() {
+	for !c.isFull(now) {
 		ep, r, at := p.nextPath(now, c)
 		if ep == nil {
 			return

@@ -35,6 +35,7 @@ type Subflow struct {
 	stats                 SubflowStats
 	upAt                  time.Time // when it could carry data first
 	penalised             time.Time // when its window was last cut for blocking others
+	removed               bool      // the peer says that its address is gone
 	suspectAt             time.Time // when it was first asked for a sign of life, until it gives one
 	sayFin                bool      // the next acknowledgement carries the DATA_FIN
 	again                 bool      // one more acknowledgement is to follow the one being built
@@ -154,6 +155,9 @@ func (sf *Subflow) up(now time.Time) {
 	c.report(Event{Kind: EventSubflowUp, Subflow: sf.infoPtr(now)})
 	c.pm.subflowUp(now, c, sf)
 	for _, other := range c.subflows {
+		if other.silent(now) > 0 {
+			c.watchSuspects(now) // it is the last one no more
+		}
 		if other != sf && (other.stale || other.isStuck()) {
 			other.becomeStale(now)
 		}
