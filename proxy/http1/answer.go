@@ -354,7 +354,7 @@ func (a *answer) write(b []byte) error {
 // beyond the response, and has the whole request.
 func (a *answer) reusable() bool {
 	w := a.c.work
-	return a.done && !a.tunnel && w.resp.KeepAlive && a.start == a.end && (w.whole || w.pump.complete.Load())
+	return a.done && !a.tunnel && w.resp.KeepAlive && a.start == a.end && (w.whole || w.pump.sent)
 }
 
 // learn reads what the response says about its connection.

@@ -7,8 +7,10 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conformance.Run(t, func(t *testing.T, server string) string {
-		return startProxy(t, server, nil).addr
+	variants(t, func(t *testing.T, start starter) {
+		conformance.Run(t, func(t *testing.T, server string) string {
+			return start(t, server, nil).addr
+		})
 	})
 	if n := len(conformance.Cases()); n < 60 {
 		t.Errorf("%d cases, want at least 60", n)

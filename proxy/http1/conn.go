@@ -39,7 +39,8 @@ type clientConn struct {
 	serverRead, serverWrite guard
 	serverConn              atomic.Pointer[ServerConn]
 	aborted                 atomic.Bool
-	serverBlocked           func() // of the server connection's writes
+	handedOver              atomic.Bool // to Settings.Preface
+	serverBlocked           func()      // of the server connection's writes
 
 	// The sweeper's.
 	place    int
@@ -165,14 +166,28 @@ func (c *clientConn) hasGone(p phase) bool {
 	return closed
 }
 
-// abort closes the connection and the one to the server, from any goroutine.
+// abort has the connection end at once, from any goroutine. It does not close
+// anything: closing waits until nobody uses the descriptor, and serve may be
+// using it just now, within receive.
 func (c *clientConn) abort() {
 	c.aborted.Store(true)
-	c.conn.Close()
-	if s := c.serverConn.Load(); s != nil {
-		s.conn.Close()
-	}
 	c.ctx.end()
+	if c.handedOver.Load() {
+		c.conn.Close()
+		return
+	}
+	c.conn.SetDeadline(longAgo)
+	if s := c.serverConn.Load(); s != nil {
+		s.conn.SetDeadline(longAgo)
+	}
+}
+
+// renewRead makes reading possible again after longAgo.
+func (c *clientConn) renewRead() {
+	c.conn.SetReadDeadline(time.Time{})
+	if c.aborted.Load() {
+		c.conn.SetReadDeadline(longAgo)
+	}
 }
 
 // connContext is a context that is made when somebody asks for it, which for

@@ -153,7 +153,7 @@ func (c *clientConn) lend(s *ServerConn) {
 	s.blocked = c.serverBlocked
 	c.serverConn.Store(s)
 	if c.aborted.Load() {
-		s.conn.Close() // abort may not have seen it
+		s.conn.SetDeadline(longAgo) // abort may not have seen it
 	}
 }
 
@@ -162,7 +162,7 @@ func (c *clientConn) lend(s *ServerConn) {
 func (c *clientConn) giveBack(s *ServerConn, err error) {
 	w := c.work
 	a := &w.answer
-	intact := c.serverRead.clear() && !w.pump.broke
+	intact := c.serverRead.clear()
 	intact = c.serverWrite.clear() && intact
 	if !c.read.clear() {
 		intact, c.ending = false, true

@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -11,7 +10,7 @@ import (
 // runs in a goroutine of its own, which owns it until done.
 type pump struct {
 	c    *clientConn
-	done sync.WaitGroup
+	done chan struct{} // closed at its end
 
 	large      *[]byte
 	start, end int
@@ -19,9 +18,9 @@ type pump struct {
 	read       int64 // from the client
 	err        error // what the client did wrong; what the server did shows in its response
 
-	complete atomic.Bool // all of the body was forwarded
+	complete atomic.Bool // all of the body was read from the client
 	stopping atomic.Bool // the exchange is over
-	broke    bool        // the connections' deadlines were used to stop it
+	sent     bool        // all of it was written to the server
 }
 
 // sendBody forwards a request whose body comes in pieces.
@@ -51,14 +50,14 @@ func (c *clientConn) startPump() {
 	p.left = w.req.Body.Length - int64(w.body.len())
 	p.complete.Store(false)
 	p.stopping.Store(false)
-	p.broke = false
-	p.done.Add(1)
+	p.sent = false
+	p.done = make(chan struct{})
 	go p.run()
 }
 
 // run is the goroutine.
 func (p *pump) run() {
-	defer p.done.Done()
+	defer close(p.done)
 	c := p.c
 	s := c.serverConn.Load()
 	patience := c.timeouts().Body
@@ -75,7 +74,7 @@ func (p *pump) run() {
 		err = c.receive(p)
 	}
 	switch {
-	case p.complete.Load():
+	case p.sent:
 		// From now on the server takes time, and the client can only go away.
 		c.setServerRead(c.timeouts().Response)
 		c.setRead(forever, atServer)
@@ -133,14 +132,19 @@ func (p *pump) forward() verdict {
 		p.err = err
 		return stop
 	}
+	if done {
+		// Before the last write: the answer can be there right after it, and
+		// wants to know whether the client's connection can go on.
+		p.complete.Store(true)
+	}
 	if len(part) > 0 {
 		if err := p.c.sendServer(part); err != nil {
 			// The server does not want it. It may say why.
 			return stop
 		}
 	}
+	p.sent = done
 	if done {
-		p.complete.Store(true)
 		return stop
 	}
 	return more
@@ -187,21 +191,35 @@ func (c *clientConn) joinPump(err error) error {
 		return err // it was never started
 	}
 	p.stopping.Store(true)
-	if !p.complete.Load() {
+	if p.complete.Load() {
+		// It is at its last write, or behind it, unless the server does not
+		// read any more.
+		select {
+		case <-p.done:
+		case <-time.After(lastWrite):
+		}
+	}
+	select {
+	case <-p.done:
+	default:
 		// Whatever it waits for is not needed any more.
-		p.broke = true
 		c.conn.SetReadDeadline(longAgo)
 		c.serverConn.Load().conn.SetWriteDeadline(longAgo)
-	}
-	p.done.Wait()
-	if p.complete.Load() {
-		c.conn.SetReadDeadline(time.Time{}) // in case it was on its last step
+		<-p.done
+		p.sent = false // the server connection is spoiled
+		if p.complete.Load() {
+			c.renewRead()
+		}
 	}
 	if p.err != nil {
 		return p.err
 	}
 	return err
 }
+
+// lastWrite is how long the last write of a body may take after the response
+// has come.
+const lastWrite = 10 * time.Millisecond
 
 // beyond gives how many bytes of the request were not in its buffer.
 func (p *pump) beyond() int64 { return p.read - int64(p.end-p.start) }
@@ -213,5 +231,5 @@ func (p *pump) finish() {
 	w.start, w.next = 0, 0
 	w.end = copy(w.in, (*p.large)[p.start:p.end])
 	p.c.engine.large.Put(p.large)
-	p.large, p.broke = nil, false
+	p.large = nil
 }

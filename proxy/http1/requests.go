@@ -351,10 +351,8 @@ func (c *clientConn) linger() {
 		return
 	}
 	c.read.clear()
-	c.conn.SetReadDeadline(time.Time{})
-	if c.aborted.Load() || !c.read.set(c.engine.sweeper.in(c.timeouts().Linger), inMessage) {
-		return
-	}
+	c.renewRead()
+	c.setRead(c.timeouts().Linger, inMessage)
 	c.receive(&discard{buf: make([]byte, 4096)})
 }
 
@@ -388,6 +386,7 @@ func (c *clientConn) givePreface() {
 	if !c.read.clear() {
 		return
 	}
-	c.conn.SetReadDeadline(time.Time{})
+	c.handedOver.Store(true)
+	c.renewRead()
 	preface(c.conn, read)
 }

@@ -50,7 +50,6 @@ func (c *clientConn) runTunnel() {
 	// What either side said behind its head was read with it.
 	rest := w.in[w.next:w.end]
 	w.next = w.end
-	up.bytes = int64(len(rest))
 	early := a.write(a.buf[a.start:a.end]) == nil && (len(rest) == 0 || c.sendServer(rest) == nil)
 	if early {
 		var both sync.WaitGroup
