@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,10 +35,7 @@ func TestHostGet(t *testing.T) {
 				if code != 0 || !r.Complete || !*r.SHA256OK || !r.Multipath || r.MPTCPVersion != 1 || r.Stack != stack {
 					t.Fatalf("exit code %d, %+v\n%s", code, r, stderr)
 				}
-				// That both add up; TestHostGetRate has the bar.
-				if r.GoodputMbps < 65 {
-					t.Errorf("%.1f Mbit/s of 100", r.GoodputMbps)
-				}
+				// How fast that is, TestHostGetRate tells.
 				if len(r.Paths) != 2 || r.Paths[0].Name != "eth1" || r.Paths[1].Name != "eth2" || r.Paths[0].Share < 0.4 || r.Paths[1].Share < 0.4 {
 					t.Errorf("paths %+v", r.Paths)
 				}
@@ -250,15 +249,10 @@ func TestHostServe(t *testing.T) {
 				h := newHosts(t)
 				h.needKernel()
 				h.echo()
-				to := "10.9.9.9:2222"
-				if server == "user" { // its port forwards are at the uplinks
-					h.serverUplink()
-					to = "10.1.1.1:2222"
-				}
 				beforeServer := h.server.Snapshot()
 				cmd, log := h.serve("--stack", server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
 				before := h.state()
-				d := h.talk(h.client, h.command("connect", "--stack", client, to))
+				d := h.talk(h.client, h.command("connect", "--stack", client, "10.9.9.9:2222"))
 				d.forTime(500 * time.Millisecond)
 				d.end()
 				h.wantState("afterwards", before)
@@ -269,8 +263,8 @@ func TestHostServe(t *testing.T) {
 						t.Errorf("no %q in the log", want)
 					}
 				}
-				if multipath && server == "kernel" && !strings.Contains(log.String(), "subflows=2") {
-					t.Errorf("not two subflows")
+				if multipath && strings.Contains(log.String(), "subflows=1") {
+					t.Errorf("one subflow only")
 				}
 				cmd.Process.Signal(syscall.SIGTERM)
 				cmd.Wait()
@@ -283,17 +277,71 @@ func TestHostServe(t *testing.T) {
 	}
 }
 
-// serverUplink gives the server a default route, by which the user stack knows
-// an uplink.
-func (h *hosts) serverUplink() {
-	h.server.AddRoute(routeVia("10.1.1.5", h.far[0]))
-}
-
 func (d *dialogue) bytes() (n int) {
 	for i := range d.sent {
 		n += len(lineOf(i+1)) + 1
 	}
 	return n
+}
+
+// TestHostNginx downloads from an unmodified nginx, which knows nothing of
+// Multipath TCP, through `braid serve` in front of it.
+func TestHostNginx(t *testing.T) {
+	nginx := program(t, "nginx", "/usr/sbin", "/usr/local/sbin")
+	for _, stack := range stacks {
+		t.Run(stack, func(t *testing.T) {
+			h := newHosts(t)
+			h.needKernel()
+			h.shape(50e6)
+			dir := t.TempDir()
+			f := file{1, 16 << 20}
+			if err := os.WriteFile(filepath.Join(dir, "file"), f.bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			config := fmt.Sprintf("daemon off; master_process off; pid %s/pid; error_log stderr;\nevents {}\n"+
+				"http { access_log off; client_body_temp_path %s; proxy_temp_path %s; fastcgi_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;\n"+
+				"server { listen 127.0.0.1:8080; root %s; } }\n", dir, dir, dir, dir, dir, dir, dir)
+			name := filepath.Join(dir, "nginx.conf")
+			if err := os.WriteFile(name, []byte(config), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(nginx, "-p", dir, "-c", name)
+			var log output
+			cmd.Stderr = &log
+			h.start(h.server, cmd)
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("log of nginx:\n%s", &log)
+				}
+			})
+			waitFor(t, "nginx listens", func() bool {
+				var c net.Conn
+				var err error
+				h.server.Do(func() { c, err = net.Dial("tcp", "127.0.0.1:8080") })
+				if err == nil {
+					c.Close()
+				}
+				return err == nil
+			})
+			h.serve("--listen", "mptcp@:80", "--to", "127.0.0.1:8080")
+			target := filepath.Join(t.TempDir(), "file")
+			// The first attempt is interrupted half-way; nginx knows ranges.
+			half := h.start(h.client, h.command("get", "--stack", stack, "-q", "-o", target, "http://10.9.9.9/file"))
+			waitFor(t, "some of it is there", func() bool {
+				info, err := os.Stat(target + ".part")
+				return err == nil && info.Size() > 1<<20
+			})
+			half.Process.Signal(os.Interrupt)
+			half.Wait()
+			if code := half.ProcessState.ExitCode(); code != exitInterrupted {
+				t.Errorf("interrupted: exit code %d, want %d", code, exitInterrupted)
+			}
+			code, r, stderr := h.get("--stack", stack, "http://10.9.9.9/file", "-o", target, "--sha256", sumHex(f.bytes()))
+			if code != 0 || !*r.SHA256OK || !r.Multipath || r.ResumedFrom < 1<<20 || len(r.Paths) != 2 {
+				t.Errorf("exit code %d, %+v\n%s", code, r, stderr)
+			}
+		})
+	}
 }
 
 // TestHostKilled kills braid in the middle of a download; the next start, or

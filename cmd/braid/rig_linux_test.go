@@ -40,27 +40,32 @@ func TestMain(m *testing.M) {
 // patience is how long anything in a test may take that should take no time.
 const patience = 15 * time.Second
 
-// hosts are a client with two uplinks and a server at the other ends of both,
-// whose addresses are 10.9.9.9 and fd00:9::9. The client has default routes, as
-// a host with two networks has.
+// hosts are a client with two uplinks to a router, and a server behind that with
+// one. All have default routes, as hosts on the Internet have.
 type hosts struct {
-	t              *testing.T
-	client, server *netns.NS
-	uplinks, far   [2]*netns.End // the cables' ends at client and server
+	t                      *testing.T
+	client, router, server *netns.NS
+	uplinks, far           [2]*netns.End // the cables' ends at client and router
 }
 
 func newHosts(t *testing.T) *hosts {
 	t.Helper()
-	h := &hosts{t: t, client: netns.New(t, "client"), server: netns.New(t, "server")}
-	lo := h.server.Loopback()
-	lo.AddAddr("10.9.9.9/32")
-	lo.AddAddr("fd00:9::9/128")
+	h := &hosts{t: t, client: netns.New(t, "client"), router: netns.New(t, "router"), server: netns.New(t, "server")}
+	h.router.SetForwarding()
+	up, down := netns.Connect(h.server, h.router, netns.Cable{A: "eth0", B: "server", Addrs: []string{
+		"10.9.9.9/24", "10.9.9.1/24", "fd00:9::9/64", "fd00:9::1/64",
+	}})
+	for _, gw := range []string{"10.9.9.1", "fd00:9::1"} {
+		h.server.AddRoute(netns.Route{Dst: "default", Via: gw, Dev: up})
+	}
+	// Kernel MPTCP over veth reorders without.
+	up.SetRPS(3)
+	down.SetRPS(3)
 	for i := range h.uplinks {
 		n := fmt.Sprint(i + 1)
-		h.uplinks[i], h.far[i] = netns.Connect(h.client, h.server, netns.Cable{A: "eth" + n, B: "eth" + n, Addrs: []string{
+		h.uplinks[i], h.far[i] = netns.Connect(h.client, h.router, netns.Cable{A: "eth" + n, B: "client" + n, Addrs: []string{
 			"10.1." + n + ".5/24", "10.1." + n + ".1/24", "fd00:1:" + n + "::5/64", "fd00:1:" + n + "::1/64",
 		}})
-		// Kernel MPTCP over veth reorders without.
 		h.uplinks[i].SetRPS(3)
 		h.far[i].SetRPS(3)
 		h.defaultRoute(i)
@@ -348,13 +353,19 @@ func (d *dialogue) forTime(long time.Duration) {
 		case <-end:
 			return
 		case <-ticker.C:
-			d.sent++
-			if _, err := fmt.Fprintln(d.in, lineOf(d.sent)); err != nil {
-				d.t.Fatalf("line %d: %v", d.sent, err)
-			}
+			d.send()
 		case line, ok := <-d.lines:
 			d.take(line, ok)
 		}
+	}
+}
+
+// send says one line.
+func (d *dialogue) send() {
+	d.t.Helper()
+	d.sent++
+	if _, err := fmt.Fprintln(d.in, lineOf(d.sent)); err != nil {
+		d.t.Fatalf("line %d: %v", d.sent, err)
 	}
 }
 
@@ -375,7 +386,7 @@ func (d *dialogue) take(line string, ok bool) {
 func (d *dialogue) catchUp() {
 	d.t.Helper()
 	timeout := time.After(patience)
-	for d.got < d.sent || d.sent == 0 {
+	for d.got < d.sent {
 		select {
 		case line, ok := <-d.lines:
 			d.take(line, ok)
@@ -469,8 +480,4 @@ func wantSame(t *testing.T, what string, got, want []string) {
 			t.Errorf("%s: lost: %s", what, l)
 		}
 	}
-}
-
-func routeVia(gateway string, dev *netns.End) netns.Route {
-	return netns.Route{Dst: "default", Via: gateway, Dev: dev}
 }

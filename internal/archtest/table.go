@@ -111,7 +111,7 @@ var Dependencies = []Dependency{
 	{"golang.org/x/net", anything, "nettest judges our net.Conn; HTTP/2 and other protocols where a tool needs them"},
 	{"golang.org/x/sys", anything, "system calls that the standard library lacks"},
 	{"github.com/mdlayher/genetlink", []string{"kernel"}, "generic netlink: the kernel's path manager"},
-	{"github.com/mdlayher/netlink", []string{"kernel"}, "netlink messages and attributes"},
+	{"github.com/mdlayher/netlink", []string{"kernel", "internal/netns"}, "netlink messages and attributes"},
 	{"github.com/pires/go-proxyproto", []string{"relay"}, "the PROXY protocol"},
 	{"golang.org/x/tools", []string{"internal/archtest"}, "loads packages with types"},
 	{"github.com/vishvananda/netlink", []string{"internal/netns", "kernel", "hostnet", "link/tun", "link/afpacket", "lab"}, "routes, rules, addresses and links of Linux"},
