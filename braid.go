@@ -15,10 +15,15 @@
 // A peer that does not speak Multipath TCP is spoken to in plain TCP. InfoOf
 // tells which it was, why, and how each subflow does.
 //
+// Open gives the network of the host that the program runs on: the kernel's
+// Multipath TCP where Linux has it, else a Stack behind a TUN interface, for
+// which it sets up the host, else plain TCP. All of them are a Network.
+//
 // # Limitations
 //
-// There is no access to the kernel's own Multipath TCP yet, and the devices
-// have to be made by the caller.
+// The user stack of Open and choosing interfaces need Linux. What the kernel's
+// connections do not tell, InfoOf lists. A server on the user stack of Open
+// does not announce its further addresses.
 package braid
 
 import (
