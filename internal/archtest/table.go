@@ -108,6 +108,7 @@ var Dependencies = []Dependency{
 	{"github.com/charmbracelet/bubbletea", []string{"cmd/braid"}, "terminal programs"},
 	{"github.com/charmbracelet/lipgloss", []string{"cmd/braid"}, "terminal colours and layout"},
 	{"github.com/mattn/go-isatty", []string{"cmd/braid"}, "whether there is a terminal"},
+	{"go.yaml.in/yaml/v4", []string{"config"}, "reads YAML as nodes that know their lines and columns"},
 	{"golang.org/x/net", anything, "nettest judges our net.Conn; HTTP/2 and other protocols where a tool needs them"},
 	{"golang.org/x/sys", anything, "system calls that the standard library lacks"},
 	{"github.com/mdlayher/genetlink", []string{"kernel"}, "generic netlink: the kernel's path manager"},
