@@ -21,6 +21,7 @@ type installation struct {
 	cfg      *OpenConfig
 	host     *hostnet.Host
 	follower atomic.Pointer[hostnet.Follower]
+	stopping sync.Once
 	closing  chan struct{}
 	followed sync.WaitGroup
 
@@ -146,13 +147,18 @@ func (in *installation) sleep(d time.Duration) bool {
 	}
 }
 
-// Close undoes everything.
-func (in *installation) Close() error {
-	close(in.closing)
+// stop ends following.
+func (in *installation) stop() {
+	in.stopping.Do(func() { close(in.closing) })
 	if f := in.follower.Load(); f != nil {
 		f.Close()
 	}
 	in.followed.Wait()
+}
+
+// Close undoes everything.
+func (in *installation) Close() error {
+	in.stop()
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	var err error

@@ -236,6 +236,7 @@ const closeTime = 3 * time.Second
 
 // Close implements Network.
 func (n *userNetwork) Close() error {
+	n.in.stop()
 	n.mu.Lock()
 	var listeners []*forwardListener
 	for _, l := range n.forwards {

@@ -31,9 +31,9 @@ output, over all uplinks at once, through changes of their addresses. For ssh:
 
   ssh -o ProxyCommand='braid connect %h:%p' user@host
 
-Exit codes: 0 when both directions came to their end, 1 when no connection came
-about, 2 for a mistake in the usage, 3 when the connection broke, 130 when
-interrupted.`
+Exit codes: 0 when both directions came to their end, or after SIGHUP, by which
+ssh ends it; 1 when no connection came about or input or output failed, 2 for a
+mistake in the usage, 3 when the connection broke, 130 when interrupted.`
 }
 
 const exitBroken = 3
@@ -72,10 +72,14 @@ func (c *connectCmd) Run(ctx context.Context, con console) error {
 		fmt.Fprintf(con.err, "braid: connected to %v from %v, %v stack, multipath %v\n",
 			conn.RemoteAddr(), conn.LocalAddr(), braid.KindOf(network), info.Multipath)
 	}
+	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go relay.WatchPaths(ctx, conn, c.Linger, func() { cancel(fmt.Errorf("%w: no path for %v", relay.ErrBroken, c.Linger)) })
 	err = relay.Stdio(ctx, conn.(relay.Conn), os.Stdin, con.out, os.Stdout.Close)
+	if hungUp(outer) {
+		err = nil
+	}
 	err = errors.Join(err, network.Close())
 	if errors.Is(err, relay.ErrBroken) {
 		return exitError{err, exitBroken}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -90,6 +92,7 @@ func TestHostSSHSurvives(t *testing.T) {
 			h := newHosts(t)
 			h.needKernel()
 			h.takeAddress(1)
+			before := h.state()
 			d := h.sshSession(kind.server, kind.client)
 			d.forTime(time.Second)
 			d.catchUp()
@@ -111,6 +114,9 @@ func TestHostSSHSurvives(t *testing.T) {
 				t.Errorf("a gap of %v on the new path", d.gap)
 			}
 			d.end()
+			h.takeAddress(1)
+			h.addAddress(0)
+			h.wantStateSoon("afterwards", before)
 		})
 	}
 }
@@ -123,6 +129,7 @@ func TestHostSSHOverlaps(t *testing.T) {
 			t.Parallel()
 			h := newHosts(t)
 			h.needKernel()
+			before := h.state()
 			d := h.sshSession(kind.server, kind.client)
 			d.forTime(2 * time.Second)
 			d.catchUp()
@@ -133,6 +140,51 @@ func TestHostSSHOverlaps(t *testing.T) {
 				t.Errorf("a gap of %v", d.gap)
 			}
 			d.end()
+			h.addAddress(0)
+			h.wantStateSoon("afterwards", before)
+		})
+	}
+}
+
+// TestHostSSHBulk: a file that ssh copies arrives whole though the networks
+// change under it, overlapping first and then with seconds of none.
+func TestHostSSHBulk(t *testing.T) {
+	for _, kind := range sshKinds {
+		t.Run(kind.client+" to "+kind.server, func(t *testing.T) {
+			t.Parallel()
+			h := newHosts(t)
+			h.needKernel()
+			h.shape(20e6)
+			f := file{4, 12 << 20}
+			name := filepath.Join(t.TempDir(), "file")
+			if err := os.WriteFile(name, f.bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			line := h.sshServer(kind.server, kind.client)
+			cmd := exec.Command(line[0], append(line[1:], "cat "+name)...)
+			sum := sha256.New()
+			var stderr output
+			cmd.Stdout, cmd.Stderr = sum, &stderr
+			h.start(h.client, cmd)
+			time.Sleep(1500 * time.Millisecond)
+			h.takeAddress(0)
+			time.Sleep(time.Second)
+			h.addAddress(0)
+			time.Sleep(500 * time.Millisecond)
+			h.takeAddress(1)
+			h.takeAddress(0)
+			time.Sleep(3 * time.Second)
+			h.addAddress(1)
+			done := make(chan error, 1)
+			go func() { done <- cmd.Wait() }()
+			select {
+			case err := <-done:
+				if got := hex.EncodeToString(sum.Sum(nil)); err != nil || got != sumHex(f.bytes()) {
+					t.Errorf("%v, SHA-256 %s; %s", err, got, &stderr)
+				}
+			case <-time.After(60 * time.Second):
+				t.Error("it does not come to an end")
+			}
 		})
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -39,10 +37,8 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], console{os.Stdout, os.Stderr, isTerminal(os.Stdout)})
-	stop()
-	os.Exit(code)
+	ctx := withSignals(context.Background())
+	os.Exit(run(ctx, os.Args[1:], console{os.Stdout, os.Stderr, isTerminal(os.Stdout)}))
 }
 
 // run is main with everything it touches passed in.
@@ -74,6 +70,10 @@ func run(ctx context.Context, args []string, con console) int {
 		return 0
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(con.err, "braid: interrupted")
+		var s signalled
+		if errors.As(context.Cause(ctx), &s) {
+			return s.exitCode()
+		}
 		return exitInterrupted
 	}
 	fmt.Fprintf(con.err, "braid: %v\n", err)

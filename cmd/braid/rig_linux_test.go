@@ -468,6 +468,16 @@ func (h *hosts) wantState(what string, want []string) {
 	wantSame(h.t, what, h.state(), want)
 }
 
+// wantStateSoon is wantState for when nobody waits for braid: ssh hangs up on
+// it.
+func (h *hosts) wantStateSoon(what string, want []string) {
+	h.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end) && !slices.Equal(h.state(), want); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	h.wantState(what, want)
+}
+
 func wantSame(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	for _, l := range got {
