@@ -17,9 +17,13 @@ const (
 
 // Backend describes a server, as a Source reports it.
 type Backend struct {
-	// Name is unique in a pool; empty: Address. Maglev and affinity go by
-	// it, so it should outlive a change of address.
+	// Name is unique in a pool; empty: Address, behind "NETWORK@" if Network
+	// is not "tcp". Maglev and affinity go by it, so it should outlive a
+	// change of address.
 	Name string
+	// Network is what Config.Dial is given; empty: "tcp". With "unix" the
+	// Address is a path.
+	Network string
 	// Address is "host:port".
 	Address string
 	// Weight is the share of requests in comparison with other backends;
@@ -36,11 +40,17 @@ type Backend struct {
 
 // normal fills in what Backend leaves open.
 func (b Backend) normal() (Backend, error) {
-	if _, _, err := net.SplitHostPort(b.Address); err != nil {
+	if b.Network == "" {
+		b.Network = "tcp"
+	}
+	if _, _, err := net.SplitHostPort(b.Address); err != nil && b.Network != "unix" || b.Address == "" {
 		return b, fmt.Errorf("%w: backend address %q: %v", ErrConfig, b.Address, err)
 	}
 	if b.Name == "" {
 		b.Name = b.Address
+		if b.Network != "tcp" {
+			b.Name = b.Network + "@" + b.Address
+		}
 	}
 	if b.Weight == 0 {
 		b.Weight = 1
@@ -135,10 +145,13 @@ type load struct {
 	failed   atomic.Uint64
 }
 
+// Backend gives the description it has now, with the defaults filled in.
+func (m *Member) Backend() Backend { return *m.spec.Load() }
+
 // Name gives the backend's name.
 func (m *Member) Name() string { return m.spec.Load().Name }
 
-// Address gives the backend's address, "host:port".
+// Address gives the backend's address, "host:port" as a rule.
 func (m *Member) Address() string { return m.spec.Load().Address }
 
 // State says whether the backend gets requests.

@@ -109,6 +109,17 @@ func BenchmarkGetPutCareful(b *testing.B) {
 	}
 }
 
+// BenchmarkGetPutOther has a connection that is not the kernel's, which a
+// goroutine watches while it is idle.
+func BenchmarkGetPutOther(b *testing.B) {
+	p := silentPool(b, 1, func(cfg *Config) { cfg.Dial = dialOpaque })
+	r := Request{Client: clientAt(b, "10.0.0.1"), Idempotent: true}
+	b.ReportAllocs()
+	for b.Loop() {
+		getPut(b, p, r)
+	}
+}
+
 // TestAllocations is the gate for the path that every request takes.
 func TestAllocations(t *testing.T) {
 	for _, test := range benchCases {

@@ -154,14 +154,7 @@ func (p *Pool) check(ctx context.Context, m *Member) error {
 	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
 	defer cancel()
 	spec := *m.spec.Load()
-	host, port, err := net.SplitHostPort(spec.Address)
-	if err != nil {
-		return err
-	}
-	if cfg.Port != 0 {
-		port = strconv.Itoa(cfg.Port)
-	}
-	conn, err := p.cfg.Dial(ctx, "tcp", net.JoinHostPort(host, port))
+	conn, err := p.cfg.Dial(ctx, spec.Network, cfg.addressOf(spec))
 	if err != nil {
 		return err
 	}
@@ -171,7 +164,7 @@ func (p *Pool) check(ctx context.Context, m *Member) error {
 	defer stop()
 	switch cfg.Type {
 	case CheckTLS:
-		return checkTLS(ctx, conn, cfg.TLS, host)
+		return checkTLS(ctx, conn, cfg.TLS, spec)
 	case CheckHTTP:
 		if p.cfg.Prepare != nil {
 			prepared, err := p.cfg.Prepare(ctx, conn, spec, nil)
@@ -180,18 +173,36 @@ func (p *Pool) check(ctx context.Context, m *Member) error {
 			}
 			conn = prepared
 		}
-		return checkHTTP(conn, cfg, spec.Address)
+		return checkHTTP(conn, cfg, spec)
 	}
 	return nil
 }
 
-func checkTLS(ctx context.Context, conn net.Conn, cfg *tls.Config, host string) error {
+// addressOf gives the address to check.
+func (c *Check) addressOf(b Backend) string {
+	host, _, err := net.SplitHostPort(b.Address)
+	if err != nil || c.Port == 0 {
+		return b.Address
+	}
+	return net.JoinHostPort(host, strconv.Itoa(c.Port))
+}
+
+// hostOf gives the name under which a backend is spoken to when there is no
+// better one.
+func hostOf(b Backend) string {
+	if host, _, err := net.SplitHostPort(b.Address); err == nil {
+		return host
+	}
+	return "localhost"
+}
+
+func checkTLS(ctx context.Context, conn net.Conn, cfg *tls.Config, b Backend) error {
 	if cfg == nil {
 		cfg = &tls.Config{InsecureSkipVerify: true}
 	}
 	if cfg.ServerName == "" {
 		cfg = cfg.Clone()
-		cfg.ServerName = host
+		cfg.ServerName = hostOf(b)
 	}
 	return tls.Client(conn, cfg).HandshakeContext(ctx)
 }
@@ -199,8 +210,12 @@ func checkTLS(ctx context.Context, conn net.Conn, cfg *tls.Config, host string) 
 // maxCheckResponse bounds what is read of a response.
 const maxCheckResponse = 64 << 10
 
-func checkHTTP(conn net.Conn, cfg *Check, address string) error {
-	target, err := url.Parse("http://" + address + cfg.Path)
+func checkHTTP(conn net.Conn, cfg *Check, b Backend) error {
+	host := b.Address
+	if b.Network == "unix" {
+		host = hostOf(b)
+	}
+	target, err := url.Parse("http://" + host + cfg.Path)
 	if err != nil {
 		return err
 	}

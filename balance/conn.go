@@ -63,10 +63,15 @@ func (c *Conn) Reused() bool { return c.uses > 1 }
 func (c *Conn) Requests() int { return c.uses }
 
 // KeepAlive takes note of what the server said in a Keep-Alive header field;
-// see ParseKeepAlive. timeout is how long it keeps the connection when idle,
-// and requests, if not 0, how many more it takes on it.
+// see ParseKeepAlive. timeout is how long it keeps the connection when idle, and
+// requests how many more it takes on it; 0: it did not say.
 func (c *Conn) KeepAlive(timeout time.Duration, requests int) {
-	c.stated = below(max(timeout, 0))
+	if timeout != 0 {
+		c.stated = below(timeout)
+		if c.stated < time.Millisecond {
+			c.stated = 0 // it is not worth keeping
+		}
+	}
 	if requests == 1 {
 		// Some servers count the request they have just answered, some do
 		// not; being one short costs less than sending one too many.

@@ -179,7 +179,15 @@ func TestLearnIdleTimeout(t *testing.T) {
 	const timeout = 400 * time.Millisecond
 	server := newServer(t, nil, func(s *httptest.Server) { s.Config.IdleTimeout = timeout })
 	p := poolOf(t, func(cfg *Config) { cfg.Reuse.Mode = ReuseAlways }, server)
-	hold(t, p, clientAt(t, "10.0.0.1"), earlySamples)
+	// One after the other, since those that close at once count once.
+	for range earlySamples {
+		c := get(t, p, Request{Client: clientAt(t, "10.0.0.1"), Fresh: true})
+		if err := exchange(c); err != nil {
+			t.Fatal(err)
+		}
+		c.Put()
+		<-time.After(2 * earlyApart)
+	}
 	eventually(t, "the server closes", func() bool { return p.Stats().Conns.Closed[ClosedByServer] == earlySamples })
 	begin := time.Now()
 	hold(t, p, clientAt(t, "10.0.0.1"), 2)
@@ -203,7 +211,11 @@ func TestKeepAliveTimeout(t *testing.T) {
 		t.Errorf("closed after %v, want about half a second", took)
 	}
 	c = get(t, p, Request{Client: clientAt(t, "10.0.0.1")})
-	c.KeepAlive(0, 0)
+	c.KeepAlive(0, 0) // says nothing
+	c.Put()
+	wantCount(t, "idle", int64(p.Stats().Conns.Idle), 1)
+	c = get(t, p, Request{Client: clientAt(t, "10.0.0.1")})
+	c.KeepAlive(ParseKeepAlive("timeout=0"))
 	c.Put()
 	wantCount(t, "idle after timeout=0", int64(p.Stats().Conns.Idle), 0)
 }

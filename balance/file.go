@@ -69,13 +69,14 @@ func readFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// ParseBackends reads a list of backends, one on a line: an address, then what
-// differs from the defaults. '#' begins a comment.
+// ParseBackends reads a list of backends, one on a line: an address, with the
+// network before an "@" unless it is tcp, then what differs from the defaults.
+// '#' begins a comment.
 //
 //	10.0.0.1:80
 //	10.0.0.2:80 name=big weight=3 max_connections=200
 //	[2001:db8::1]:80 priority=1   # stands by
-//	10.0.0.3:80 drain
+//	mptcp@10.0.0.3:80 drain
 //
 // An empty list is an error: a file that was cut short should not stop a site.
 func ParseBackends(text []byte) ([]Backend, error) {
@@ -100,6 +101,9 @@ func ParseBackends(text []byte) ([]Backend, error) {
 
 func parseBackend(words []string) (Backend, error) {
 	b := Backend{Address: words[0]}
+	if network, address, ok := strings.Cut(words[0], "@"); ok {
+		b.Network, b.Address = network, address
+	}
 	for _, word := range words[1:] {
 		key, value, _ := strings.Cut(word, "=")
 		var err error

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -191,6 +192,36 @@ func TestCheckTypes(t *testing.T) {
 				t.Errorf("got %v, want something with %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestUnixBackend is served and checked over a socket in the file system.
+func TestUnixBackend(t *testing.T) {
+	path := t.TempDir() + "/web.sock"
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := newServer(t, nil, func(s *httptest.Server) { s.Listener.Close(); s.Listener = ln })
+	var w watcher
+	p := poolOf(t, func(cfg *Config) {
+		cfg.Source = Static{{Network: "unix", Address: path}}
+		cfg.Check = &Check{Type: CheckHTTP, Port: 1, Fall: 1}
+		cfg.Observe = w.observe
+		cfg.Reuse.Mode = ReuseAlways
+	})
+	if err := p.check(t.Context(), p.Members()[0]); err != nil {
+		t.Errorf("check: %v", err)
+	}
+	client := clientAt(t, "10.0.0.1")
+	for range 3 {
+		serve(t, p, client)
+	}
+	if got := server.requests.Load(); got < 4 {
+		t.Errorf("%d requests", got)
+	}
+	if got := w.take(); got != "" {
+		t.Errorf("changes: %s", got)
 	}
 }
 

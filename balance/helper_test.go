@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -58,6 +59,7 @@ func newServer(t testing.TB, handler http.HandlerFunc, configure ...func(*httpte
 			}
 		}
 	}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // some tests mean to fail
 	for _, c := range configure {
 		c(s.Server)
 	}

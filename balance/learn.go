@@ -10,6 +10,7 @@ const (
 	earlySamples = 3
 	earlySpread  = 500 * time.Millisecond // they count as equal within this, or within a tenth
 	earlyLeast   = 100 * time.Millisecond // less is no timeout: the server does not keep connections
+	earlyApart   = 50 * time.Millisecond  // those closed within this of each other count once: a restart closes all
 	// unlearnAfter is when the limit is tried at twice its length again.
 	unlearnAfter = 10 * time.Minute
 )
@@ -20,13 +21,16 @@ type idleLearner struct {
 	limit   time.Duration // 0: nothing learned
 	since   time.Duration
 	samples [earlySamples]time.Duration
-	n       int // samples used
+	n       int           // samples used
+	last    time.Duration // when the last one came
 }
 
 // closedEarly takes note of a connection that the server closed after it had
 // been idle for so long.
 func (l *idleLearner) closedEarly(now, idle time.Duration) {
-	if idle < earlyLeast {
+	apart := l.last == 0 || now-l.last >= earlyApart
+	l.last = now
+	if idle < earlyLeast || !apart {
 		return
 	}
 	if l.n == earlySamples {
@@ -67,9 +71,10 @@ func below(timeout time.Duration) time.Duration {
 }
 
 // ParseKeepAlive reads the value of a Keep-Alive header field, such as
-// "timeout=5, max=100" (RFC 2068 section 19.7.1.1). ok tells whether there is a
-// timeout; max is 0 when it is not given. Anything else is passed over.
-func ParseKeepAlive[T ~string | ~[]byte](value T) (timeout time.Duration, max int, ok bool) {
+// "timeout=5, max=100" (RFC 2068 section 19.7.1.1), for Conn.KeepAlive. What is
+// not given is 0; a timeout of 0 comes out as the shortest there is. Anything
+// else is passed over.
+func ParseKeepAlive[T ~string | ~[]byte](value T) (timeout time.Duration, requests int) {
 	for i := 0; i < len(value); {
 		for i < len(value) && (value[i] == ' ' || value[i] == '\t' || value[i] == ',') {
 			i++
@@ -89,12 +94,12 @@ func ParseKeepAlive[T ~string | ~[]byte](value T) (timeout time.Duration, max in
 		}
 		switch {
 		case equalFold(value[name:nameEnd], "timeout"):
-			timeout, ok = time.Duration(n)*time.Second, true
+			timeout = max(time.Duration(n)*time.Second, 1)
 		case equalFold(value[name:nameEnd], "max"):
-			max = n
+			requests = n
 		}
 	}
-	return timeout, max, ok
+	return timeout, requests
 }
 
 // parseNumber reads digits, in quotes or not, up to the next comma.

@@ -8,33 +8,32 @@ import (
 
 func TestParseKeepAlive(t *testing.T) {
 	for _, test := range []struct {
-		value   string
-		timeout time.Duration
-		max     int
-		ok      bool
+		value    string
+		timeout  time.Duration
+		requests int
 	}{
-		{"timeout=5", 5 * time.Second, 0, true},
-		{"timeout=5, max=100", 5 * time.Second, 100, true},
-		{"max=1,timeout=15", 15 * time.Second, 1, true},
-		{" Timeout = 20 , MAX=3", 20 * time.Second, 3, true},
-		{`timeout="7"`, 7 * time.Second, 0, true},
-		{"timeout=0", 0, 0, true},
-		{"max=9", 0, 9, false},
-		{"", 0, 0, false},
-		{"timeout", 0, 0, false},
-		{"timeout=", 0, 0, false},
-		{"timeout=x", 0, 0, false},
-		{"timeout=-5", 0, 0, false},
-		{"timeout=5s, max=7", 0, 7, false},
-		{"=5,,,timeout=6", 6 * time.Second, 0, true},
-		{"xtimeout=5", 0, 0, false},
-		{"timeout=99999999999999999999", (1 << 30) * time.Second, 0, true},
+		{"timeout=5", 5 * time.Second, 0},
+		{"timeout=5, max=100", 5 * time.Second, 100},
+		{"max=1,timeout=15", 15 * time.Second, 1},
+		{" Timeout = 20 , MAX=3", 20 * time.Second, 3},
+		{`timeout="7"`, 7 * time.Second, 0},
+		{"timeout=0", 1, 0},
+		{"max=9", 0, 9},
+		{"", 0, 0},
+		{"timeout", 0, 0},
+		{"timeout=", 0, 0},
+		{"timeout=x", 0, 0},
+		{"timeout=-5", 0, 0},
+		{"timeout=5s, max=7", 0, 7},
+		{"=5,,,timeout=6", 6 * time.Second, 0},
+		{"xtimeout=5", 0, 0},
+		{"timeout=99999999999999999999", (1 << 30) * time.Second, 0},
 	} {
-		timeout, max, ok := ParseKeepAlive(test.value)
-		if timeout != test.timeout || max != test.max || ok != test.ok {
-			t.Errorf("%q: got %v, %d, %v; want %v, %d, %v", test.value, timeout, max, ok, test.timeout, test.max, test.ok)
+		timeout, requests := ParseKeepAlive(test.value)
+		if timeout != test.timeout || requests != test.requests {
+			t.Errorf("%q: got %v, %d; want %v, %d", test.value, timeout, requests, test.timeout, test.requests)
 		}
-		if t2, m2, ok2 := ParseKeepAlive([]byte(test.value)); t2 != timeout || m2 != max || ok2 != ok {
+		if t2, r2 := ParseKeepAlive([]byte(test.value)); t2 != timeout || r2 != requests {
 			t.Errorf("%q: bytes are read otherwise", test.value)
 		}
 	}
@@ -45,11 +44,11 @@ func FuzzParseKeepAlive(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		timeout, max, ok := ParseKeepAlive(s)
-		if timeout < 0 || max < 0 || !ok && timeout != 0 {
-			t.Errorf("%q: got %v, %d, %v", s, timeout, max, ok)
+		timeout, requests := ParseKeepAlive(s)
+		if timeout < 0 || requests < 0 {
+			t.Errorf("%q: got %v, %d", s, timeout, requests)
 		}
-		if ok && !strings.Contains(strings.ToLower(s), "timeout") {
+		if timeout != 0 && !strings.Contains(strings.ToLower(s), "timeout") {
 			t.Errorf("%q has a timeout of %v", s, timeout)
 		}
 	})
@@ -83,17 +82,25 @@ func TestIdleLearner(t *testing.T) {
 		{"not kept at all", []time.Duration{1, 2, 3, 4, 5, 6}, 0},
 	} {
 		var l idleLearner
-		for _, idle := range test.closed {
-			l.closedEarly(0, idle)
+		for i, idle := range test.closed {
+			l.closedEarly(time.Duration(i+1)*s, idle)
 		}
-		if got := l.current(0); got != test.want {
+		if got := l.current(10 * s); got != test.want {
 			t.Errorf("%s: got %v, want %v", test.name, got, test.want)
 		}
 	}
-	// What was learned wrongly wears off.
+	// A restart while all are idle equally long.
 	l := idleLearner{}
-	for range earlySamples {
-		l.closedEarly(0, 20*time.Minute)
+	for range 10 {
+		l.closedEarly(s, 5*s)
+	}
+	if got := l.current(s); got != 0 {
+		t.Errorf("ten closed at once: got %v, want none", got)
+	}
+	// What was learned wrongly wears off.
+	l = idleLearner{}
+	for i := range earlySamples {
+		l.closedEarly(time.Duration(i-earlySamples)*s, 20*time.Minute)
 	}
 	want := 18 * time.Minute
 	for now := time.Duration(0); want > 0; now += unlearnAfter {

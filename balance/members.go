@@ -90,7 +90,7 @@ func (p *Pool) merge(list []Backend) (gone []*Member) {
 	members := make([]*Member, 0, len(list))
 	for _, b := range list {
 		m := old[b.Name]
-		if m != nil && m.Address() == b.Address {
+		if m != nil && m.leadsTo(b) {
 			m.spec.Store(&b)
 			delete(old, b.Name)
 		} else {
@@ -113,7 +113,7 @@ func (p *Pool) newMember(b Backend) *Member {
 	m := &Member{pool: p, affinity: affinityOf(p.cfg.Name, b.Name), load: new(load)}
 	m.spec.Store(&b)
 	m.server = p.set.serverFor(&p.cfg, m)
-	if before := p.previous[b.Name]; before != nil && before.Address() == b.Address {
+	if before := p.previous[b.Name]; before != nil && before.leadsTo(b) {
 		m.inherit(before)
 	} else if p.listed {
 		// It was added to a pool at work: slow start.
@@ -122,6 +122,12 @@ func (p *Pool) newMember(b Backend) *Member {
 	}
 	p.startCheck(m)
 	return m
+}
+
+// leadsTo says whether m and b are the same server.
+func (m *Member) leadsTo(b Backend) bool {
+	spec := m.spec.Load()
+	return spec.Network == b.Network && spec.Address == b.Address
 }
 
 // inherit takes over what is known of a member of the pool before a reload.

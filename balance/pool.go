@@ -25,7 +25,8 @@ type Config struct {
 	Name string
 	// Source reports the backends.
 	Source Source
-	// Dial opens a connection to a backend's address.
+	// Dial opens a connection to a backend, whose Network and Address it is
+	// given.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Prepare, if set, readies a connection that was just opened, by a TLS
 	// handshake or a PROXY header, within ConnectTimeout. It may wrap the
@@ -366,7 +367,7 @@ func (p *Pool) connect(ctx context.Context, m *Member, client *Client) (net.Conn
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.ConnectTimeout)
 	defer cancel()
 	spec := m.spec.Load()
-	nc, err := p.cfg.Dial(ctx, "tcp", spec.Address)
+	nc, err := p.cfg.Dial(ctx, spec.Network, spec.Address)
 	if err != nil || p.cfg.Prepare == nil {
 		return nc, err
 	}

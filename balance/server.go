@@ -18,6 +18,7 @@ const probeAfter = time.Millisecond
 type serverKey struct {
 	scope     string // the pool, or the profile that pools share
 	transport string
+	network   string
 	address   string
 }
 
@@ -91,7 +92,9 @@ func (s *server) take(clients netip.Addr, proven bool) taken {
 func (s *server) taken(c *Conn) taken {
 	now := s.now()
 	t := taken{conn: c, rest: now - c.idleSince}
-	t.why, t.expired = s.expired(c, now)
+	if t.why, t.expired = s.expired(c, now); !t.expired {
+		s.counts.Reused++ // until check finds otherwise
+	}
 	return t
 }
 
@@ -195,14 +198,12 @@ func (s *server) expired(c *Conn, now time.Duration) (why CloseReason, expired b
 func (s *server) check(t taken, careful bool) bool {
 	alive := t.conn.peer.unpark(careful || t.rest >= probeAfter)
 	if alive && !t.expired {
-		s.mu.Lock()
-		s.counts.Reused++
-		s.mu.Unlock()
 		return true
 	}
 	if !t.expired {
 		t.why = ClosedByServer
 		s.mu.Lock()
+		s.counts.Reused--
 		s.learned.closedEarly(s.now(), t.rest)
 		s.mu.Unlock()
 	}

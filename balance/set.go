@@ -133,7 +133,8 @@ func (s *Set) Close() {
 
 // serverFor gives the server for a member of p, and attaches the member.
 func (s *Set) serverFor(cfg *Config, m *Member) *server {
-	key := serverKey{"pool " + cfg.Name, cfg.Transport, m.Address()}
+	spec := m.Backend()
+	key := serverKey{"pool " + cfg.Name, cfg.Transport, spec.Network, spec.Address}
 	if cfg.Reuse.SharePools {
 		key.scope = "profile " + cfg.Reuse.Profile
 	}

@@ -25,16 +25,18 @@ func TestParseBackends(t *testing.T) {
 10.0.0.1:80
 10.0.0.2:80 name=big weight=3 max_connections=200   # two sockets
 [2001:db8::1]:8080	priority=1
-web.example.org:443 drain
+mptcp@web.example.org:443 drain
+unix@/run/web.sock weight=2
 10.0.0.4:80 drain=false
 `
 	got, err := ParseBackends([]byte(text))
 	want := []Backend{
-		{Name: "10.0.0.1:80", Address: "10.0.0.1:80", Weight: 1},
-		{Name: "big", Address: "10.0.0.2:80", Weight: 3, MaxConnections: 200},
-		{Name: "[2001:db8::1]:8080", Address: "[2001:db8::1]:8080", Weight: 1, Priority: 1},
-		{Name: "web.example.org:443", Address: "web.example.org:443", Weight: 1, Drain: true},
-		{Name: "10.0.0.4:80", Address: "10.0.0.4:80", Weight: 1},
+		{Name: "10.0.0.1:80", Network: "tcp", Address: "10.0.0.1:80", Weight: 1},
+		{Name: "big", Network: "tcp", Address: "10.0.0.2:80", Weight: 3, MaxConnections: 200},
+		{Name: "[2001:db8::1]:8080", Network: "tcp", Address: "[2001:db8::1]:8080", Weight: 1, Priority: 1},
+		{Name: "mptcp@web.example.org:443", Network: "mptcp", Address: "web.example.org:443", Weight: 1, Drain: true},
+		{Name: "unix@/run/web.sock", Network: "unix", Address: "/run/web.sock", Weight: 2},
+		{Name: "10.0.0.4:80", Network: "tcp", Address: "10.0.0.4:80", Weight: 1},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
