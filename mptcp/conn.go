@@ -87,6 +87,7 @@ type dataSender struct {
 	bare     int     // Subflow.bare at the first of these timeouts
 	repeated bool    // bytes were sent more than once on the first subflow, at different places of it
 	helped   seq.Pos // the head last sent again because it blocked the window
+	repair   repair
 }
 
 type finState uint8

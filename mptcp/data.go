@@ -206,7 +206,7 @@ func (c *Conn) sweep(from seq.Pos) {
 	c.swept = c.snd.una
 	var held seq.Set
 	for _, sf := range c.subflows {
-		sf.tc.InFlightChunks(func(ch *tcp.Chunk) { held.Add(seq.Range{Lo: ch.Data, Hi: ch.Data + seq.Pos(ch.Len())}) })
+		sf.tc.Unacked(func(ch *tcp.Chunk, _ seq.Range) { held.Add(seq.Range{Lo: ch.Data, Hi: ch.Data + seq.Pos(ch.Len())}) })
 	}
 	held.Missing(seq.Range{Lo: from, Hi: c.snd.una}, c.out.Punch)
 }
@@ -239,6 +239,7 @@ func (c *Conn) receivedDataAck(now time.Time, sf *Subflow, seg *wire.Segment) {
 	if c.snd.fin == finSent && ack > c.snd.finPos {
 		c.snd.fin = finAcked
 	}
+	c.repairOn()
 	c.armDataTimer(now)
 	c.armOrphan(now)
 	c.growSend()

@@ -460,7 +460,7 @@ func (p *pathManager) openPaths(now time.Time, c *Conn) {
 	if !p.ready || c.mode != modeMultipath {
 		return
 	}
-	if c.rcv.ended && c.snd.fin >= finSent && c.anyAlive() {
+	if c.rcv.ended && c.snd.fin >= finSent && c.anyAlive() && c.snd.timeouts < stuckTimeouts {
 		return // nearly over; but the last Data ACKs need a path
 	}
 	for !c.isFull(now) {

@@ -200,22 +200,14 @@ func (c *Conn) AckNow() { c.ack.now = true }
 // options that do not go with data.
 func (c *Conn) AckAlone() { c.ack.alone = true }
 
-// Unacked calls f for the bytes of each chunk the peer has neither
-// acknowledged nor selectively acknowledged, in the order they were sent.
+// Unacked calls f for each chunk, or piece of one, that the peer has not
+// acknowledged: what may have to be sent again. Bytes it has acknowledged
+// selectively are among them, for it may give them up, and cannot use them
+// before those ahead of them.
 func (c *Conn) Unacked(f func(ch *Chunk, rest seq.Range)) {
 	for i := range c.sent.live() {
-		if r := &c.sent.live()[i]; !r.fin && !r.sacked {
-			f(&r.chunk, seq.Range{Lo: r.lo, Hi: r.hi})
-		}
-	}
-}
-
-// InFlightChunks calls f for each chunk of which any byte may have to be sent
-// again, perhaps several times.
-func (c *Conn) InFlightChunks(f func(ch *Chunk)) {
-	for i := range c.sent.live() {
 		if r := &c.sent.live()[i]; !r.fin {
-			f(&r.chunk)
+			f(&r.chunk, seq.Range{Lo: r.lo, Hi: r.hi})
 		}
 	}
 }

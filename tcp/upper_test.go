@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -208,12 +209,9 @@ func TestBytesInFlight(t *testing.T) {
 	tc.inject("A 1 ack 1461 <sack 2921-4381>")
 	var rest []seq.Range
 	tc.c.Unacked(func(ch *Chunk, r seq.Range) { rest = append(rest, r) })
-	if len(rest) != 1 || rest[0] != (seq.Range{Lo: 1461, Hi: 2921}) {
-		t.Errorf("not acknowledged in any way: %v", rest)
+	if want := []seq.Range{{Lo: 1461, Hi: 2921}, {Lo: 2921, Hi: 4381}}; !slices.Equal(rest, want) {
+		t.Errorf("may be sent again: got %v, want %v", rest, want)
 	}
-	chunks := 0
-	tc.c.InFlightChunks(func(*Chunk) { chunks++ })
-	wantEqual(t, "chunks that may be sent again", chunks, 2)
 	for _, p := range []struct {
 		at   seq.Pos
 		want bool
