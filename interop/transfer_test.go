@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,12 +86,19 @@ func flow(from, to halfCloser, n int) <-chan error {
 // closes both ends and waits until both are gone.
 func (r *rig) exchange(ours *host.Conn, theirs *kernel.Conn, n int) {
 	r.t.Helper()
+	r.exchangeUneven(ours, theirs, n, n+1)
+}
+
+// exchangeUneven is exchange with there bytes to the peer and back bytes to
+// Braid.
+func (r *rig) exchangeUneven(ours *host.Conn, theirs *kernel.Conn, there, back int) {
+	r.t.Helper()
 	deadline := time.Now().Add(wait)
 	ours.SetDeadline(deadline)
 	theirs.SetDeadline(deadline)
-	there, back := flow(ours, theirs, n), flow(theirs, ours, n+1)
-	if err := errors.Join(<-there, <-back); err != nil {
-		r.t.Fatal(err)
+	one, other := flow(ours, theirs, there), flow(theirs, ours, back)
+	if err := errors.Join(<-one, <-other); err != nil {
+		r.t.Fatalf("%v\n%s", err, r.state(ours, theirs))
 	}
 	if err := errors.Join(ours.Close(), theirs.Close()); err != nil {
 		r.t.Fatal(err)
@@ -98,6 +106,28 @@ func (r *rig) exchange(ours *host.Conn, theirs *kernel.Conn, n int) {
 	r.eventually("both ends are gone", func() bool {
 		return r.peer.Counters()["TcpCurrEstab"] == 0 && over(ours)
 	})
+}
+
+// state describes a connection as both ends see it, for messages.
+func (r *rig) state(ours *host.Conn, theirs *kernel.Conn) string {
+	r.t.Helper()
+	var b strings.Builder
+	info := ours.Info()
+	fmt.Fprintf(&b, "Braid: written %d, acknowledged %d, %+v\n", info.BytesWritten, info.BytesAcked, info.Stats)
+	for _, sf := range info.Subflows {
+		fmt.Fprintf(&b, "\t%v-%v %v up=%v stale=%v backup=%v/%v in flight %d, sent %d, acked %d, received %d, timeouts %d, cwnd %d\n",
+			sf.Local, sf.Remote, sf.State, sf.Established, sf.Stale, sf.Backup, sf.PeerBackup,
+			sf.InFlight, sf.BytesSent, sf.BytesAcked, sf.BytesReceived, sf.Timeouts, sf.CongestionWindow)
+	}
+	if full, err := theirs.FullInfo(); err == nil {
+		fmt.Fprintf(&b, "peer: to be acknowledged %d, retransmits %d\n", full.WriteSeq-full.SndUna, full.Retransmits)
+		for _, sf := range full.Subflows {
+			fmt.Fprintf(&b, "\t%v-%v %v unacked %d, not sent %d, window %d, cwnd %d, backoff %d, received %d\n", sf.Local, sf.Remote,
+				sf.TCP.State, sf.TCP.Unacked, sf.TCP.NotSent, sf.TCP.SndWnd, sf.TCP.SndCwnd, sf.TCP.Backoff, sf.TCP.BytesReceived)
+		}
+	}
+	fmt.Fprintf(&b, "counters: %s", inWords(r.peer.Counters().Since(nil)))
+	return b.String()
 }
 
 // over reports whether nothing of the connection is left that has to be said.
