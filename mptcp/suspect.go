@@ -37,6 +37,12 @@ func (sf *Subflow) silent(now time.Time) time.Duration {
 	return now.Sub(sf.suspectAt)
 }
 
+// mute reports whether the peer leaves our probes unanswered: where nothing is
+// in flight, because the window is closed, no other sign would tell.
+func (sf *Subflow) mute() bool { return sf.tc.Unanswered() >= muteProbes }
+
+const muteProbes = 2
+
 // suspectTimeout resets subflows that did not answer, for now: the path may
 // come back. The last one is kept, since it may too, unless the peer said
 // itself that the address is gone.

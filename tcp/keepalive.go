@@ -26,6 +26,10 @@ func (k *keepAlive) heard(c *Conn, now time.Time) {
 // Probe sends an empty segment that the peer must acknowledge.
 func (c *Conn) Probe() { c.alive.send = true }
 
+// Unanswered is how many probes, of an idle peer or of a closed window, were
+// sent since the peer was last heard.
+func (c *Conn) Unanswered() int { return c.alive.probes }
+
 // LastHeard is when the last acceptable segment came.
 func (c *Conn) LastHeard() time.Time { return c.rcv.last }
 
