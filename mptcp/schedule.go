@@ -135,15 +135,13 @@ func (sf *Subflow) reinject(now time.Time) {
 	if c.mode != modeMultipath || sf.tc == nil {
 		return
 	}
-	up := func(lo, hi seq.Pos) { c.again.Add(seq.Range{Lo: max(lo, c.snd.una), Hi: hi}) }
-	if c.checksum {
-		// What the peer has of a mapping it cannot use before it has all.
-		sf.tc.InFlightChunks(func(ch *tcp.Chunk) { up(ch.Data, ch.Data+seq.Pos(ch.Len())) })
-		return
-	}
 	sf.tc.Unacked(func(ch *tcp.Chunk, rest seq.Range) {
+		if c.checksum {
+			// What the peer has of a mapping it cannot use before it has all.
+			rest = seq.Range{Lo: ch.Lo, Hi: ch.Hi}
+		}
 		lo := ch.Data + rest.Lo - ch.Lo
-		up(lo, lo+seq.Pos(rest.Len()))
+		c.again.Add(seq.Range{Lo: max(lo, c.snd.una), Hi: lo + seq.Pos(rest.Len())})
 	})
 }
 
@@ -182,14 +180,9 @@ func (c *Conn) dataTimeout(now time.Time) {
 	}
 	if c.snd.una == c.snd.next {
 		c.optionsLost(now)
-	} else {
-		carried := false
-		for _, sf := range c.subflows {
-			carried = carried || sf.established() && !sf.stale && sf.tc.Carries(c.snd.una)
-		}
-		if !carried && !c.optionsLost(now) {
-			c.again.Add(seq.Range{Lo: c.snd.una, Hi: min(c.snd.next, c.snd.una+dataTimeoutBurst)})
-		}
+	} else if !c.carried(c.snd.una) && !c.optionsLost(now) {
+		c.snd.repair = repair{to: c.snd.next, burst: repairBurst}
+		c.repairHead()
 	}
 	if c.snd.timeouts >= stuckTimeouts {
 		c.pm.openPaths(now, c)
@@ -197,8 +190,42 @@ func (c *Conn) dataTimeout(now time.Time) {
 	c.armDataTimer(now)
 }
 
-// dataTimeoutBurst is how much is sent again when a Data ACK is overdue.
-const dataTimeoutBurst = 64 << 10
+// carried reports whether a subflow that is alive has p in flight.
+func (c *Conn) carried(p seq.Pos) bool {
+	for _, sf := range c.subflows {
+		if sf.established() && !sf.stale && sf.tc.Carries(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// repair is the sending again of data that TCP delivered, or so it said, and
+// that no subflow has any more. Of what lies behind the first byte that is
+// missing the peer may have a lot: it gets a little, and as long as Data ACKs
+// stop where that ended, twice as much each time.
+type repair struct {
+	done, to seq.Pos // sent again so far, and what had been sent when the Data ACK was overdue
+	burst    int
+}
+
+// repairBurst is how much is sent at first.
+const repairBurst = 64 << 10
+
+// repairHead sends again the beginning of what has no Data ACK.
+func (c *Conn) repairHead() {
+	r := &c.snd.repair
+	r.done = min(r.to, c.snd.una+seq.Pos(r.burst))
+	r.burst = min(2*r.burst, c.out.Limit())
+	c.again.Add(seq.Range{Lo: c.snd.una, Hi: r.done})
+}
+
+// repairOn goes on with a repair after a Data ACK.
+func (c *Conn) repairOn() {
+	if r := &c.snd.repair; r.done <= c.snd.una && c.snd.una < r.to && !c.carried(c.snd.una) {
+		c.repairHead()
+	}
+}
 
 // ackAll sends an acknowledgement on every subflow.
 func (c *Conn) ackAll() {
