@@ -359,24 +359,47 @@ pools:
 	if c.Pools["a"].Check == c.Pools["b"].Check {
 		t.Error("two pools have one check")
 	}
-	// A small file that would be a large one.
-	bomb := "x: &a [y,y,y,y,y,y,y,y,y]\n"
-	for l := 'b'; l <= 'j'; l++ {
-		bomb += "listeners: &" + string(l) + " [" + strings.Repeat("*"+string(l-1)+",", 9) + "]\n"
+}
+
+// TestAliasBomb is a small file that would be a large one.
+func TestAliasBomb(t *testing.T) {
+	bomb := good + "routes:\n  - {pool: web, match: {host: &h [" + strings.Repeat("a,", 2000) + "b]}}\n" +
+		strings.Repeat("  - {pool: web, match: {host: *h}}\n", 2000)
+	_, err := Parse("braid.yaml", []byte(bomb))
+	errs, ok := err.(Errors)
+	if !ok || !strings.Contains(err.Error(), "the file becomes too large") {
+		t.Errorf("got %v", err)
 	}
-	begin := time.Now()
-	if _, err := Parse("braid.yaml", []byte(bomb)); err == nil {
-		t.Error("the bomb is a configuration")
+	if len(errs) != 1 {
+		t.Errorf("%d mistakes are told, want 1", len(errs))
 	}
-	bomb = "network: {endpoints: &a [y,y]}\nroutes:\n"
-	for i := range 25 {
-		bomb += strings.Repeat(" ", i) + "- &" + string(rune('a'+i+1)) + " {match: {header: {a: *" + string(rune('a'+i)) + "}}}\n"
+}
+
+// TestEmptied: an empty value where another is the default stays empty.
+func TestEmptied(t *testing.T) {
+	c := parseOK(t, good+`    ejection: {status: []}
+routes: {respond: {content_type: ""}}
+`)
+	again := parseOK(t, printed(t, c))
+	if !same(c, again) || len(again.Pools["web"].Ejection.Status) != 0 || again.Routes[0].Respond.ContentType != "" {
+		t.Errorf("printed it means something else:\n%s", printed(t, c))
 	}
-	if _, err := Parse("braid.yaml", []byte(bomb)); err == nil {
-		t.Error("the bomb is a configuration")
-	}
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("it took %v", took)
+}
+
+// TestAnyPort may be said twice.
+func TestAnyPort(t *testing.T) {
+	parseOK(t, "listeners: [{pool: web, address: ':0', name: a}, {pool: web, address: ':0', name: b}]\npools: {web: {backends: 'a:1'}}\n")
+}
+
+// TestFramingFields: none of the fields on which framing hangs may be edited.
+func TestFramingFields(t *testing.T) {
+	for _, name := range []string{"Connection", "content-length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "UPGRADE"} {
+		for _, edit := range []string{"set: {" + name + ": x}", "add: {" + name + ": x}", "remove: " + name} {
+			if _, err := Parse("braid.yaml", []byte(good+"routes: {pool: web, request: {"+edit+"}}\n")); err == nil ||
+				!strings.Contains(err.Error(), "the proxy itself takes care of ") {
+				t.Errorf("%s: got %v", edit, err)
+			}
+		}
 	}
 }
 

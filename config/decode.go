@@ -13,18 +13,15 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Bounds on what aliases can make of a small file.
-const (
-	maxDepth = 32
-	maxNodes = 200000
-)
+// maxNodes bounds what aliases can make of a small file. How deep it goes is
+// bounded by the types.
+const maxNodes = 200000
 
 // decoder turns the nodes of a file into values, and collects mistakes instead
 // of stopping at one.
 type decoder struct {
 	source *source
 	errs   Errors
-	depth  int
 	nodes  int
 }
 
@@ -57,15 +54,13 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	if d.nodes++; d.nodes > maxNodes || d.depth > maxDepth {
-		d.errorf(n, path, "aliases make the file too large")
+	if d.nodes++; d.nodes > maxNodes {
+		if d.nodes == maxNodes+1 {
+			d.errorf(n, path, "here the file becomes too large; it has more than %d values", maxNodes)
+		}
 		return
 	}
-	d.depth++
-	defer func() { d.depth-- }()
-	if _, known := d.source.at[path]; !known {
-		d.source.at[path] = d.position(n)
-	}
+	d.source.at[path] = d.position(n)
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 		d.errorf(n, path, "is empty; leave the key out for the default")
 		return

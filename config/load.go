@@ -52,8 +52,8 @@ func Parse(file string, text []byte) (*Config, error) {
 	return cfg, nil
 }
 
-// parse decodes and validates. There is a Config if the text is YAML, whatever
-// else is wrong.
+// parse decodes and validates. There is a Config if the text is YAML of a
+// bearable size, whatever else is wrong.
 func parse(file, dir string, text []byte) (*Config, Errors) {
 	document, errs := parseNode(file, text)
 	if document == nil {
@@ -63,6 +63,9 @@ func parse(file, dir string, text []byte) (*Config, Errors) {
 	d := &decoder{source: &source{file, dir, make(map[string]Position)}}
 	if root := document.Content; len(root) == 1 && !(root[0].Kind == yaml.ScalarNode && root[0].ShortTag() == "!!null") {
 		d.value(root[0], reflect.ValueOf(cfg).Elem(), "")
+	}
+	if d.nodes > maxNodes {
+		return nil, d.errs // half of it says nothing about the rest
 	}
 	cfg.source = d.source
 	cfg.setRequired()
