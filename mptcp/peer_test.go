@@ -26,7 +26,7 @@ type testConn struct {
 	flows  []*testFlow
 	said   []*wire.Segment // by the stack, in order, and not looked at yet
 	events []stack.Event
-	log    []string
+	log    []logged
 	buf    []byte
 
 	// The peer at data level.
@@ -71,8 +71,8 @@ func newTestConnRand(t *testing.T, cfg mptcp.Config, random func() uint64) *test
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, line := range tc.log {
-				t.Log(line)
+			for _, l := range tc.log[max(0, len(tc.log)-maxLog):] {
+				t.Logf("%8.4f %s %v", l.at.Sub(testEpoch).Seconds(), l.way, &l.seg)
 			}
 		}
 	})
@@ -120,8 +120,21 @@ func (tc *testConn) pump() {
 }
 
 func (tc *testConn) note(way string, s *wire.Segment) {
-	tc.log = append(tc.log, fmt.Sprintf("%8.4f %s %v", tc.now.Sub(testEpoch).Seconds(), way, s))
+	if len(tc.log) == 2*maxLog {
+		tc.log = append(tc.log[:0], tc.log[maxLog:]...)
+	}
+	tc.log = append(tc.log, logged{tc.now, way, *s})
 }
+
+// logged is a segment that went one way or the other.
+type logged struct {
+	at  time.Time
+	way string
+	seg wire.Segment
+}
+
+// maxLog is how many segments are shown when a test fails.
+const maxLog = 200
 
 // input brings a segment to the stack.
 func (tc *testConn) input(s *wire.Segment) {

@@ -199,6 +199,23 @@ var fallbackItems = []item{
 			t.Errorf("got %d bytes acknowledged, want 5", got)
 		}
 	}},
+	{"K5_no_fallback_once_data_was_repeated", func(t *testing.T) {
+		// The places of the subflow are not those of the stream any more.
+		tc := newTestConn(t, mptcp.Config{})
+		f := tc.server()
+		tc.write("data")
+		f.want("mapped data", holds("data"), carries(wire.HasDSS))
+		f.send(dataAckAt(2))
+		tc.advance(3 * time.Second)
+		f.find("the data again", holds("data"), maps(2, 6))
+		f.send(dataAck)
+		f.send(fail(6))
+		tc.wantMultipath("MP_FAIL without a reset")
+		tc.skip()
+		f.send(payload("no mapping"))
+		tc.advance(time.Second)
+		f.find("a reset", isRST, resetFor(wire.ResetMiddlebox))
+	}},
 	{"K5_FIN_without_options", func(t *testing.T) {
 		tc := newTestConn(t, mptcp.Config{})
 		f := tc.server()

@@ -180,6 +180,26 @@ var generalItems = []item{
 		g.send(joinAck)
 		g.find("data", holds("not for strangers"))
 	}},
+	{"L6_echoes_that_wait", func(t *testing.T) {
+		tc := newTestConn(t, mptcp.Config{})
+		f := tc.server()
+		for i := range 1000 {
+			f.send(addAddr(9, peerAddr(9), uint16(1+i)))
+			tc.said = nil
+		}
+		n := 0
+		for range 1000 {
+			tc.advance(10 * time.Millisecond)
+			for s := f.take(); s != nil; s = f.take() {
+				if s.Options.Has(wire.HasAddAddr) {
+					n++
+				}
+			}
+		}
+		if n > 40 {
+			t.Errorf("%d echoes had been waiting", n)
+		}
+	}},
 	{"L6_memory_of_a_connection", func(t *testing.T) {
 		tc, f, g := twoFlows(t, mptcp.Config{RecvBuffer: 64 << 10})
 		most := 0

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,7 +123,15 @@ type Bed struct {
 	Links  []*sim.Link
 	// Watch, if set, sees every TCP segment that is sent.
 	Watch func(now time.Time, where string, s *wire.Segment)
-	trace []string
+	trace []traced // the last packets, a ring
+	noted int
+}
+
+// traced is a packet that was sent, or lost for a reason.
+type traced struct {
+	at         time.Time
+	where, why string
+	pkt        []byte
 }
 
 // Line is the configuration of one path of a Bed, the same in both directions.
@@ -172,8 +181,8 @@ func NewBedWith(t testing.TB, seed uint64, client, server stack.Config, lines ..
 	})
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, line := range b.trace {
-				t.Log(line)
+			for i := range b.trace {
+				t.Log(b.trace[(b.noted+i)%len(b.trace)].String())
 			}
 		}
 	})
@@ -189,15 +198,22 @@ func (b *Bed) AddClientAddress(i int) {
 const maxTrace = 400
 
 func (b *Bed) note(now time.Time, where, why string, pkt []byte) {
+	if len(b.trace) < maxTrace {
+		b.trace = append(b.trace, traced{now, where, why, slices.Clone(pkt)})
+		return
+	}
+	t := &b.trace[b.noted%maxTrace]
+	*t = traced{now, where, why, append(t.pkt[:0], pkt...)}
+	b.noted++
+}
+
+func (t *traced) String() string {
 	var seg wire.Segment
 	what := "not TCP"
-	if wire.ParseSegment(pkt, &seg, true) == nil {
+	if wire.ParseSegment(t.pkt, &seg, true) == nil {
 		what = seg.String()
 	}
-	if len(b.trace) == maxTrace {
-		b.trace = b.trace[maxTrace/2:]
-	}
-	b.trace = append(b.trace, fmt.Sprintf("%9.4f %s %s %s", now.Sub(sim.Epoch).Seconds(), where, what, why))
+	return fmt.Sprintf("%9.4f %s %s %s", t.at.Sub(sim.Epoch).Seconds(), t.where, what, t.why)
 }
 
 func (b *Bed) watch(now time.Time, where string, pkt []byte) {
