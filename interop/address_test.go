@@ -119,17 +119,20 @@ func TestPriorityChange(t *testing.T) {
 	ping(t, ours, theirs)
 	r.wantSubflows(ours, theirs, 2)
 
-	// wantAlone: data takes the path of Braid's n-th address. On a busy machine
-	// the peer may send some of it again by the other.
+	// wantAlone: data takes the path of Braid's n-th address, if not at once
+	// then soon: on a busy machine some is sent again by the other.
 	wantAlone := func(why string, n int) {
 		t.Helper()
-		sent, back := shares(t, ours, theirs, 4<<20)
-		if n == 1 {
-			sent, back = 1-sent, 1-back
+		var sent, back float64
+		for range 5 {
+			if sent, back = shares(t, ours, theirs, 2<<20); n == 1 {
+				sent, back = 1-sent, 1-back
+			}
+			if sent > 0.95 && back > 0.95 {
+				return
+			}
 		}
-		if sent < 0.9 || back < 0.5 {
-			t.Errorf("%s: %.0f %% of Braid's data took the other path, %.0f %% of the peer's", why, 100*sent, 100*back)
-		}
+		t.Errorf("%s: %.0f %% of Braid's data took the other path, %.0f %% of the peer's", why, 100*sent, 100*back)
 	}
 	set := func(n int, backup bool) {
 		t.Helper()
