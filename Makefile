@@ -34,7 +34,7 @@ arch:
 # sim runs N seeded random connections; a failure prints the seed, and
 # `make sim SEED=n` runs that one again.
 sim:
-	BRAID_SIM_N=$(N) BRAID_SIM_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run '^TestRandom' ./stack
+	BRAID_SIM_N=$(N) BRAID_SIM_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v -run '^TestRandom$$' ./stack
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
