@@ -23,12 +23,25 @@ func newPool(s *Set, cfg Config, old *Pool) *Pool {
 	return p
 }
 
-// awaitSource waits for the first answer of the source.
+// awaitSource waits for the first answer of the source. Without one, or with an
+// error, the backends of the pool before serve on.
 func (p *Pool) awaitSource(ctx context.Context) {
 	select {
 	case <-p.first:
 	case <-ctx.Done():
 	}
+	p.mu.Lock()
+	var changes []Change
+	if !p.listed {
+		list := make([]Backend, 0, len(p.previous))
+		for _, m := range p.previous {
+			list = append(list, m.Backend())
+		}
+		p.merge(list)
+		changes = p.refresh("listed before")
+	}
+	p.mu.Unlock()
+	p.notify(changes)
 }
 
 // end stops the pool's goroutines and gives up its servers. successor has them

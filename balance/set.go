@@ -67,7 +67,8 @@ func (s *Set) Pools() []*Pool {
 // Config.Transport is the same. Connections in use are not disturbed, and
 // connections of pools that are gone close when they are given back.
 //
-// Apply waits until the source of each new pool has answered, or ctx is done.
+// Apply waits until the source of each new pool has answered, or ctx is done. A
+// source that has no list then leaves the backends of the pool before in force.
 // An error says that some Config cannot be; then nothing has changed.
 func (s *Set) Apply(ctx context.Context, cfgs ...Config) error {
 	normal := make([]Config, 0, len(cfgs))

@@ -258,6 +258,44 @@ func TestApplyWaitsForSource(t *testing.T) {
 	})
 }
 
+// TestReloadWithoutSource: when a source does not answer after a reload, the
+// last list stays in force, until it does.
+func TestReloadWithoutSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var server dnsServer
+		server.set("web.example.org.", a(1))
+		config := Config{Name: "web", Dial: pipeDial, Source: DNS{Name: "web.example.org.", Port: 80, Resolver: server.resolver()}}
+		set := NewSet()
+		defer set.Close()
+		apply(t, set, config)
+		set.Pool("web").SetDrain("192.0.2.1:80", true)
+		server.fail(true)
+		client := clientAt(t, "10.0.0.1")
+		for range 2 {
+			apply(t, set, config)
+			m := set.Pool("web").Members()
+			if len(m) != 1 || m[0].Name() != "192.0.2.1:80" || m[0].State() != Draining {
+				t.Fatalf("members: %v", set.Pool("web").Stats().Members)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		config.Source = silent{}
+		if err := set.Apply(ctx, config); err != nil || len(set.Pool("web").Members()) != 1 {
+			t.Errorf("silent source: %v, %v", err, set.Pool("web").Stats().Members)
+		}
+		server.fail(false)
+		server.set("web.example.org.", a(2))
+		config.Source = DNS{Name: "web.example.org.", Port: 80, Resolver: server.resolver()}
+		apply(t, set, config)
+		c := get(t, set.Pool("web"), Request{Client: client})
+		if got := c.Member().Name(); got != "192.0.2.2:80" {
+			t.Errorf("got %s", got)
+		}
+		c.Put()
+	})
+}
+
 // silent is a source that never answers.
 type silent struct{}
 
