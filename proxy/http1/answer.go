@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"math"
 	"time"
 )
@@ -37,11 +38,11 @@ type answer struct {
 // maxInterim bounds how many interim responses are forwarded for one request.
 const maxInterim = 32
 
-// prepare makes ready for the response on s.
-func (a *answer) prepare(s *ServerConn) {
+// prepare makes ready for the response of an attempt.
+func (a *answer) prepare() {
 	chunks := a.chunks
 	chunks.Reset()
-	*a = answer{c: a.c, small: a.small, buf: a.small, chunks: chunks, reused: s.used > 0}
+	*a = answer{c: a.c, small: a.small, buf: a.small, chunks: chunks}
 	a.c.work.resp.Reset()
 }
 
@@ -363,12 +364,35 @@ func (a *answer) learn(r *Result) {
 	if value, ok := resp.Known(KeepAlive); ok {
 		r.KeepAlive, r.Requests = parseKeepAlive(value)
 	}
-	if value, ok := resp.Known(WWWAuthenticate); ok && resp.Status == 401 {
-		r.Bound = isConnectionAuth(value)
+	switch resp.Status {
+	case 401:
+		r.Bound = resp.authenticates(WWWAuthenticate)
+	case 407:
+		r.Bound = resp.authenticates(ProxyAuthenticate)
 	}
-	if value, ok := resp.Known(ProxyAuthenticate); ok && resp.Status == 407 {
-		r.Bound = r.Bound || isConnectionAuth(value)
+}
+
+// authenticates reports whether a field of that name offers to authenticate the
+// connection in place of the request (RFC 4559 section 5).
+func (h *head) authenticates(n Name) bool {
+	first := int(h.first[n])
+	if first == 0 {
+		return false
 	}
+	for _, f := range h.fields[first-1:] {
+		if f.known != n {
+			continue
+		}
+		for list := f.value.of(h.buf); list != nil; {
+			var item []byte
+			item, list = nextItem(list)
+			scheme, _, _ := bytes.Cut(item, []byte(" "))
+			if equalFold(scheme, "ntlm") || equalFold(scheme, "negotiate") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // parseKeepAlive reads timeout and max of a Keep-Alive field, in seconds and
@@ -389,11 +413,4 @@ func parseKeepAlive(list []byte) (timeout time.Duration, requests int) {
 		}
 	}
 	return timeout, requests
-}
-
-// isConnectionAuth finds authentication schemes that authenticate the
-// connection, not the request (RFC 4559 section 5).
-func isConnectionAuth(challenge []byte) bool {
-	return len(challenge) >= 4 && equalFold(challenge[:4], "ntlm") ||
-		len(challenge) >= 9 && equalFold(challenge[:9], "negotiate")
 }

@@ -108,6 +108,7 @@ func (c *clientConn) try(fresh bool) error {
 	if w.whole {
 		c.watchClient()
 	}
+	a.prepare()
 	s, err := w.pool.Get(&w.x, fresh)
 	if err != nil {
 		if c.read.state() == hungUp || c.aborted.Load() {
@@ -121,7 +122,7 @@ func (c *clientConn) try(fresh bool) error {
 	w.x.Stats.Server, w.x.Stats.Reused = s, s.used > 0
 	w.mark(&w.x.Stats.Connected)
 	c.lend(s)
-	a.prepare(s)
+	a.reused = s.used > 0
 	err = a.outcome(s.receive(a))
 	if !w.whole {
 		err = c.joinPump(err)

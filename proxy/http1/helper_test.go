@@ -91,7 +91,12 @@ func startProxy(t testing.TB, server string, change func(*Settings)) *testProxy 
 // startProxyOn starts a proxy on a listener.
 func startProxyOn(t testing.TB, l net.Listener, server string, change func(*Settings)) *testProxy {
 	t.Helper()
-	e := NewEngine(Config{Sweep: 5 * time.Millisecond})
+	return startEngine(t, NewEngine(Config{Sweep: 5 * time.Millisecond}), l, server, change)
+}
+
+// startEngine starts a given engine.
+func startEngine(t testing.TB, e *Engine, l net.Listener, server string, change func(*Settings)) *testProxy {
+	t.Helper()
 	p := &testProxy{Engine: e, pool: newTestPool(e, server), addr: l.Addr().String()}
 	s := &Settings{Route: func(*Exchange) (Pool, error) { return p.pool, nil }}
 	if change != nil {

@@ -161,8 +161,8 @@ func (c *clientConn) headComplete() bool {
 		return false
 	}
 	if err := c.route(); err != nil {
-		c.refuse(err)
-		return false
+		w.x.Stats.Err = err
+		w.x.reply = errorReply(statusOf(err))
 	}
 	if w.x.bodyMax > 0 && r.Body.Length > w.x.bodyMax {
 		c.refuse(ErrBodyTooLarge)
@@ -233,8 +233,9 @@ func (c *clientConn) sendBodyNext() (v verdict, whole bool) {
 	w := c.work
 	end := w.end
 	switch {
-	case w.req.Body.Kind == ByLength && int64(end-w.next) > w.req.Body.Length:
+	case w.req.Body.Kind == ByLength && int64(end-w.next) >= w.req.Body.Length:
 		end = w.next + int(w.req.Body.Length)
+		w.whole = true // the client did not wait after all
 	case w.req.Body.Kind == ByChunks:
 		end = w.next
 	}

@@ -93,19 +93,19 @@ func TestTunnelIdle(t *testing.T) {
 		server := startServer(t, func(c net.Conn) {
 			readHead(c)
 			io.WriteString(c, switching)
-			for range 10 {
-				time.Sleep(4 * brief / 5)
+			for range 20 {
+				time.Sleep(30 * time.Millisecond)
 				io.WriteString(c, ".")
 			}
 			io.Copy(io.Discard, c)
 		})
 		p := start(t, server, func(s *Settings) {
 			s.Timeouts = patient()
-			s.Timeouts.Tunnel = 2 * brief
+			s.Timeouts.Tunnel = 400 * time.Millisecond
 		})
 		c := dialTest(t, p.addr)
 		sendString(t, c, upgrade)
-		wantBytes(t, c, switching+"..........")
+		wantBytes(t, c, switching+strings.Repeat(".", 20))
 		if _, err := io.ReadAll(c); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("got %v, want the end", err)
 		}
