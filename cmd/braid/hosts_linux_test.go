@@ -66,7 +66,7 @@ func TestHostGetRate(t *testing.T) {
 			if code != 0 || !*r.SHA256OK {
 				t.Fatalf("exit code %d, %+v\n%s", code, r, stderr)
 			}
-			t.Logf("%.1f Mbit/s, longest stall %.0f ms", r.GoodputMbps, r.LongestStallMS)
+			t.Logf("%.1f Mbit/s, first byte %.0f ms, longest stall %.0f ms; %+v", r.GoodputMbps, r.FirstByteMS, r.LongestStallMS, r.Paths)
 			if r.GoodputMbps < 93 {
 				t.Errorf("%.1f Mbit/s of 100", r.GoodputMbps)
 			}
@@ -164,7 +164,7 @@ func TestHostWithoutMPTCP(t *testing.T) {
 	}{
 		{"auto takes the user stack", off, nil, 0, "user", true, ""},
 		{"kernel says why not", off, []string{"--stack", "kernel"}, exitFailed, "", false, "net.mptcp.enabled=0"},
-		{"kernel without checksums", nil, []string{"--stack", "auto"}, 0, "kernel", true, ""},
+		{"auto takes the kernel's", nil, []string{"--stack", "auto"}, 0, "kernel", true, ""},
 		{"server has none", func(h *hosts) { h.server.SetSysctl("net.mptcp.enabled", "0") }, nil, 0, "kernel", false, ""},
 		{"server has none, user stack", func(h *hosts) { h.server.SetSysctl("net.mptcp.enabled", "0") },
 			[]string{"--stack", "user"}, 0, "user", false, ""},
@@ -245,35 +245,65 @@ func readable(t *testing.T, dir string) string {
 func TestHostServe(t *testing.T) {
 	for _, server := range []string{"kernel", "user", "plain"} {
 		for _, client := range []string{"kernel", "user", "plain"} {
-			t.Run(client+" to "+server, func(t *testing.T) {
-				h := newHosts(t)
-				h.needKernel()
-				h.echo()
-				beforeServer := h.server.Snapshot()
-				cmd, log := h.serve("--stack", server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
-				before := h.state()
-				d := h.talk(h.client, h.command("connect", "--stack", client, "10.9.9.9:2222"))
-				d.forTime(500 * time.Millisecond)
-				d.end()
-				h.wantState("afterwards", before)
-				multipath := client != "plain" && server != "plain"
-				waitFor(t, "a line in the log", func() bool { return strings.Contains(log.String(), "connection ended") })
-				for _, want := range []string{fmt.Sprintf("multipath=%v", multipath), "end=closed", fmt.Sprintf("from_client=%d", d.bytes()), "path1="} {
-					if !strings.Contains(log.String(), want) {
-						t.Errorf("no %q in the log", want)
-					}
+			for _, addr := range []string{"10.9.9.9:2222", "[fd00:9::9]:2222"} {
+				if addr[0] == '[' && (server == "plain" || client == "plain") {
+					continue
 				}
-				if multipath && strings.Contains(log.String(), "subflows=1") {
-					t.Errorf("one subflow only")
-				}
-				cmd.Process.Signal(syscall.SIGTERM)
-				cmd.Wait()
-				if code := cmd.ProcessState.ExitCode(); code != 0 {
-					t.Errorf("serve: exit code %d after SIGTERM", code)
-				}
-				wantSame(t, "the server afterwards", h.server.Snapshot(), beforeServer)
-			})
+				t.Run(client+" to "+server+" "+addr, func(t *testing.T) { testServe(t, client, server, addr) })
+			}
 		}
+	}
+}
+
+func testServe(t *testing.T, client, server, addr string) {
+	h := newHosts(t)
+	h.needKernel()
+	h.echo(h.server)
+	beforeServer := h.server.Snapshot()
+	cmd, log := h.serve(h.server, "--stack", server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
+	before := h.state()
+	d := h.talk(h.client, h.command("connect", "--stack", client, addr))
+	d.forTime(500 * time.Millisecond)
+	d.end()
+	h.wantState("afterwards", before)
+	multipath := client != "plain" && server != "plain"
+	waitFor(t, "a line in the log", func() bool { return strings.Contains(log.String(), "connection ended") })
+	for _, want := range []string{fmt.Sprintf("multipath=%v", multipath), "end=closed", fmt.Sprintf("from_client=%d", d.bytes()), "path1="} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in the log", want)
+		}
+	}
+	if multipath && strings.Contains(log.String(), "subflows=1 ") {
+		t.Errorf("one subflow only")
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("serve: exit code %d after SIGTERM", code)
+	}
+	wantSame(t, "the server afterwards", h.server.Snapshot(), beforeServer)
+}
+
+// TestHostServeAnnounces: a server of two uplinks tells of the second, and
+// answers by it. The client has one.
+func TestHostServeAnnounces(t *testing.T) {
+	for _, client := range stacks {
+		t.Run(client, func(t *testing.T) {
+			h := newHosts(t)
+			h.needKernel()
+			h.echo(h.client)
+			_, log := h.serve(h.client, "--listen", "mptcp4@:2222", "--to", "127.0.0.1:7")
+			d := h.talk(h.server, h.command("connect", "--stack", client, "10.1.1.5:2222"))
+			d.forTime(time.Second)
+			// The path that was announced has to carry when the other is gone.
+			h.uplinks[0].Sever()
+			d.forTime(3 * time.Second)
+			d.end()
+			waitFor(t, "a line in the log", func() bool { return strings.Contains(log.String(), "connection ended") })
+			if text := log.String(); !strings.Contains(text, ">10.1.2.5:2222 dev eth2 received ") || strings.Contains(text, ">10.1.2.5:2222 dev eth2 received 0") {
+				t.Error("the second address carried nothing")
+			}
+		})
 	}
 }
 
@@ -323,7 +353,7 @@ func TestHostNginx(t *testing.T) {
 				}
 				return err == nil
 			})
-			h.serve("--listen", "mptcp@:80", "--to", "127.0.0.1:8080")
+			h.serve(h.server, "--listen", "mptcp@:80", "--to", "127.0.0.1:8080")
 			target := filepath.Join(t.TempDir(), "file")
 			// The first attempt is interrupted half-way; nginx knows ranges.
 			half := h.start(h.client, h.command("get", "--stack", stack, "-q", "-o", target, "http://10.9.9.9/file"))
@@ -388,14 +418,17 @@ func TestHostKilled(t *testing.T) {
 // TestHostRoaming: the only address is taken away, and another one comes up on
 // another interface ten seconds later. The session goes on.
 func TestHostRoaming(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	for _, stack := range stacks {
 		t.Run(stack, func(t *testing.T) {
 			t.Parallel()
 			h := newHosts(t)
 			h.needKernel()
-			h.echo()
+			h.echo(h.server)
 			h.takeAddress(1)
-			h.serve("--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
+			h.serve(h.server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
 			h.takeAddress(0)
 			before := h.state()
 			h.addAddress(0)
@@ -434,8 +467,8 @@ func TestHostOverlap(t *testing.T) {
 				t.Parallel()
 				h := newHosts(t)
 				h.needKernel()
-				h.echo()
-				h.serve("--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
+				h.echo(h.server)
+				h.serve(h.server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
 				d := h.talk(h.client, h.command("connect", "--stack", stack, "10.9.9.9:2222"))
 				d.forTime(time.Second)
 				d.catchUp()
@@ -462,9 +495,9 @@ func TestHostLinger(t *testing.T) {
 			t.Parallel()
 			h := newHosts(t)
 			h.needKernel()
-			h.echo()
+			h.echo(h.server)
 			h.takeAddress(1)
-			h.serve("--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
+			h.serve(h.server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
 			cmd := h.command("connect", "--stack", stack, "--linger", "2s", "10.9.9.9:2222")
 			var stderr output
 			cmd.Stderr = &stderr

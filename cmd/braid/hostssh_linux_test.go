@@ -61,7 +61,7 @@ func (h *hosts) sshServer(server, client string) (ssh []string) {
 			h.t.Logf("log of sshd:\n%s", log)
 		}
 	})
-	h.serve("--stack", server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:22")
+	h.serve(h.server, "--stack", server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:22")
 	return []string{sshPath, "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
 		"-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-i", filepath.Join(dir, "user"),
 		"-o", fmt.Sprintf("ProxyCommand=env %s=1 %s connect --stack %s 10.9.9.9:2222", mainEnv, executable(h.t), client),
@@ -86,6 +86,9 @@ func (h *hosts) sshSession(server, client string) *dialogue {
 // was taken away and another one came up on another interface, ten seconds
 // later, and what was typed meanwhile is not lost.
 func TestHostSSHSurvives(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	for _, kind := range sshKinds {
 		t.Run(kind.client+" to "+kind.server, func(t *testing.T) {
 			t.Parallel()
@@ -124,6 +127,9 @@ func TestHostSSHSurvives(t *testing.T) {
 // TestHostSSHOverlaps: a real ssh session does not stall for a second when one
 // of two networks goes.
 func TestHostSSHOverlaps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	for _, kind := range sshKinds {
 		t.Run(kind.client+" to "+kind.server, func(t *testing.T) {
 			t.Parallel()
@@ -149,6 +155,9 @@ func TestHostSSHOverlaps(t *testing.T) {
 // TestHostSSHBulk: a file that ssh copies arrives whole though the networks
 // change under it, overlapping first and then with seconds of none.
 func TestHostSSHBulk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	for _, kind := range sshKinds {
 		t.Run(kind.client+" to "+kind.server, func(t *testing.T) {
 			t.Parallel()

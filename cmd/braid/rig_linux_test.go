@@ -198,13 +198,13 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// serve starts `braid serve` on the server and returns its log.
-func (h *hosts) serve(args ...string) (*exec.Cmd, *output) {
+// serve starts `braid serve` on a host and returns its log.
+func (h *hosts) serve(n *netns.NS, args ...string) (*exec.Cmd, *output) {
 	h.t.Helper()
 	cmd := h.command(append([]string{"serve"}, args...)...)
 	log := new(output)
 	cmd.Stderr = log
-	h.start(h.server, cmd)
+	h.start(n, cmd)
 	waitFor(h.t, "serve listens", func() bool { return strings.Contains(log.String(), "msg=listening") })
 	h.t.Cleanup(func() {
 		if h.t.Failed() {
@@ -278,13 +278,12 @@ func (h *hosts) get(args ...string) (code int, report get.Report, stderr string)
 	return code, report, stderr
 }
 
-// echo answers at port 7 of the server's own loopback address with what it
-// gets.
-func (h *hosts) echo() {
+// echo answers at port 7 of a host's own loopback address with what it gets.
+func (h *hosts) echo(n *netns.NS) {
 	h.t.Helper()
 	var l net.Listener
 	var err error
-	h.server.Do(func() { l, err = net.Listen("tcp", "127.0.0.1:7") })
+	n.Do(func() { l, err = net.Listen("tcp", "127.0.0.1:7") })
 	if err != nil {
 		h.t.Fatal(err)
 	}
