@@ -29,8 +29,11 @@ func (c *Conn) CheckJoin(now time.Time, syn *wire.Segment) error {
 	return nil
 }
 
-// AcceptJoin begins a subflow the peer opens. CheckJoin came first; tcpCfg has
-// what Host.Open fills in.
+// TCPConfig is what every subflow of the connection begins with.
+func (c *Conn) TCPConfig() tcp.Config { return c.cfg.TCP }
+
+// AcceptJoin begins a subflow the peer opens. CheckJoin came first; tcpCfg is
+// TCPConfig and what Host.Open fills in.
 func (c *Conn) AcceptJoin(now time.Time, tcpCfg tcp.Config, syn *wire.Segment) *Subflow {
 	tcpCfg.MaxWindow = c.cfg.RecvBuffer
 	j := &syn.Options.Join

@@ -22,6 +22,7 @@ type testConn struct {
 	t      *testing.T
 	now    time.Time
 	stack  *stack.Stack
+	listen *stack.Listener
 	conn   *mptcp.Conn
 	flows  []*testFlow
 	said   []*wire.Segment // by the stack, in order, and not looked at yet
@@ -66,7 +67,8 @@ func newTestConnRand(t *testing.T, cfg mptcp.Config, random func() uint64) *test
 		buf:   make([]byte, 1<<16),
 	}
 	tc.addAddress(0, mptcp.EndpointSubflow)
-	if _, err := tc.stack.Listen(netip.AddrPortFrom(netip.IPv4Unspecified(), ourPort), 0); err != nil {
+	var err error
+	if tc.listen, err = tc.stack.Listen(netip.AddrPortFrom(netip.IPv4Unspecified(), ourPort), 0); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

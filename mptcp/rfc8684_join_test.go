@@ -8,6 +8,7 @@ import (
 
 	"github.com/braid-mptcp/braid/mptcp"
 	"github.com/braid-mptcp/braid/stack"
+	"github.com/braid-mptcp/braid/tcp"
 	"github.com/braid-mptcp/braid/wire"
 )
 
@@ -73,6 +74,15 @@ var joinItems = []item{
 		}, func(tc *testConn, _ *testFlow) {
 			tc.joinSYN(1).want("a known token is answered", isSYNACK, carries(wire.HasJoin), isJoin(wire.JoinSYNACK))
 		})
+	}},
+	{"C6_configured_as_its_connection", func(t *testing.T) {
+		tc := newTestConn(t, mptcp.Config{})
+		tc.listen.SetConfig(mptcp.Config{TCP: tcp.Config{NoSACK: true}})
+		tc.addAddress(1, 0)
+		tc.server()
+		g := tc.joinSYN(1, option(wire.HasSACKPermitted, nil))
+		g.want("no SACK, as on the first subflow", isSYNACK, isJoin(wire.JoinSYNACK),
+			says("SACK refused", func(o *wire.Options) bool { return !o.Has(wire.HasSACKPermitted) }))
 	}},
 	{"C7_unknown_token", func(t *testing.T) {
 		tc := newTestConn(t, mptcp.Config{})

@@ -92,7 +92,7 @@ func (s *Stack) inputJoin(now time.Time, t fourTuple, syn *wire.Segment) {
 	if !ok {
 		return
 	}
-	tcpCfg := s.cfg.Conn.TCP
+	tcpCfg := e.conn.TCPConfig()
 	s.fill(now, &tcpCfg, a, t)
 	s.bySegment[t] = subflow{e, e.conn.AcceptJoin(now, tcpCfg, syn)}
 	e.Wake(e.conn)
