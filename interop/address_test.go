@@ -62,9 +62,7 @@ func shares(t *testing.T, c *host.Conn, k *kernel.Conn, n int) (ours, peer float
 // another works, in either direction, and does once the other is gone.
 func TestBackup(t *testing.T) {
 	const backup = mptcp.EndpointBackup
-	// Acknowledgements there may be on a backup, and what a busy machine has
-	// sent again.
-	const size = 2 << 20
+	const size = 1 << 20
 	for _, c := range []struct {
 		name        string
 		kernelDials bool
@@ -91,14 +89,20 @@ func TestBackup(t *testing.T) {
 			ours, theirs := r.connect(ipv4, c.kernelDials)
 			ping(t, ours, theirs)
 			r.wantSubflows(ours, theirs, 2)
-			before := r.pathBytes(2)
-			talk(t, ours, theirs, size)
-			if n := r.pathBytes(2) - before; n > size/4 {
-				t.Errorf("%d bytes took the backup", n)
+			// Acknowledgements there may be, and what a busy machine, for which
+			// a path may seem dead, has sent again: the least of three counts.
+			least := int64(size)
+			for range 3 {
+				before := r.pathBytes(2)
+				talk(t, ours, theirs, size)
+				least = min(least, r.pathBytes(2)-before)
+			}
+			if least > size/20 {
+				t.Errorf("%d of %d bytes took the backup", least, 2*size)
 			}
 			r.judge(old, c.want)
 			r.paths[0].user.Sever()
-			before = r.pathBytes(2)
+			before := r.pathBytes(2)
 			// Linux sends again what a dead path has swallowed at a few chunks
 			// a second: it gets little to send.
 			r.exchangeUneven(ours, theirs, size, 64<<10)
@@ -172,10 +176,14 @@ func TestPeerChangesPriority(t *testing.T) {
 		}
 	}
 	r.eventually("Braid takes the path for a backup", peerBackup(true))
-	before := r.pathBytes(2)
-	talk(t, ours, theirs, 2<<20)
-	if n := r.pathBytes(2) - before; n > 1<<19 {
-		t.Errorf("%d bytes took the backup", n)
+	least := int64(1 << 20)
+	for range 3 {
+		before := r.pathBytes(2)
+		talk(t, ours, theirs, 1<<20)
+		least = min(least, r.pathBytes(2)-before)
+	}
+	if least > 50_000 {
+		t.Errorf("%d bytes took the backup", least)
 	}
 	if err := r.pm.Change(2, 0, kernel.FlagBackup); err != nil {
 		t.Fatal(err)
