@@ -321,10 +321,10 @@ func TestIdleTimeout(t *testing.T) {
 			defer c.Close()
 			io.Copy(c, c)
 		})
-		r := newRig(t, w, to, func(cfg *Config) { cfg.IdleTimeout = 300 * time.Millisecond })
+		r := newRig(t, w, to, func(cfg *Config) { cfg.IdleTimeout = time.Second })
 		c := r.connect()
 		began := time.Now()
-		for time.Since(began) < 900*time.Millisecond { // three times as long
+		for time.Since(began) < 2*time.Second { // twice as long
 			fmt.Fprint(c, "x")
 			if _, err := c.Read(make([]byte, 1)); err != nil {
 				t.Fatalf("after %v: %v", time.Since(began), err)
