@@ -56,13 +56,28 @@ func (h *Host) Close() {
 	}
 }
 
-// currentNamespace names the network namespace of the calling thread.
+// currentNamespace names the network namespace of the calling thread: by its
+// cookie, which no other gets as long as the system runs, or, before Linux
+// 5.14, by an inode number, which may come again. A journal of a namespace that
+// is gone must not be taken for one of its successor.
 func currentNamespace() (string, error) {
+	if cookie, err := namespaceCookie(); err == nil {
+		return fmt.Sprintf("net%d", cookie), nil
+	}
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
 		return "", fmt.Errorf("hostnet: network namespace: %w", err)
 	}
 	return fmt.Sprintf("%d-%d", st.Dev, st.Ino), nil
+}
+
+func namespaceCookie() (uint64, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	return unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 }
 
 // pathManager opens the kernel's path manager when it is first needed.

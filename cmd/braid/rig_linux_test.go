@@ -154,7 +154,7 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// start starts a process in a namespace; it is killed with the test.
+// start starts a process in a namespace; it ends with the test.
 func (h *hosts) start(n *netns.NS, cmd *exec.Cmd) *exec.Cmd {
 	h.t.Helper()
 	// A process dies with the thread that started it (Pdeathsig), so it is
@@ -170,8 +170,11 @@ func (h *hosts) start(n *netns.NS, cmd *exec.Cmd) *exec.Cmd {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() {
-		cmd.Process.Kill()
+		// In good order, or a journal would stay in /run.
+		cmd.Process.Signal(syscall.SIGTERM)
+		late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 		cmd.Wait()
+		late.Stop()
 		close(stay)
 	})
 	return cmd
@@ -201,7 +204,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 // serve starts `braid serve` on a host and returns its log.
 func (h *hosts) serve(n *netns.NS, args ...string) (*exec.Cmd, *output) {
 	h.t.Helper()
-	cmd := h.command(append([]string{"serve"}, args...)...)
+	cmd := h.command(append([]string{"serve", "--drain", "1s"}, args...)...)
 	log := new(output)
 	cmd.Stderr = log
 	h.start(n, cmd)
