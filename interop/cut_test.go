@@ -165,6 +165,26 @@ func cut(t *testing.T, d direction, n int) time.Duration {
 	return p.stop(t)
 }
 
+// TestOnlyPathCut: the only path is away for a while.
+func TestOnlyPathCut(t *testing.T) {
+	for _, d := range directions {
+		t.Run(d.name, func(t *testing.T) {
+			r := newRig(t, setup{})
+			r.shape(100e6)
+			ours, theirs := r.connect(ipv4, false)
+			ping(t, ours, theirs)
+			from, to := d.ends(ours, theirs)
+			p := startPump(from, to)
+			r.arrives(p, "before")
+			r.paths[0].user.Sever()
+			time.Sleep(300 * time.Millisecond)
+			r.paths[0].user.Restore()
+			r.arrives(p, "after")
+			t.Logf("longest gap %v", p.stop(t))
+		})
+	}
+}
+
 // arrives waits until 4 MiB more have arrived.
 func (r *rig) arrives(p *pump, when string) {
 	r.t.Helper()

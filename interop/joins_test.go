@@ -26,7 +26,10 @@ func on6(n int) (ours, peer netip.Addr) { return ours6(n), peer6(n) }
 var (
 	ipv4  = family{"ipv4", on4, on4}
 	ipv6  = family{"ipv6", on6, on6}
-	mixed = family{"mixed", on6, on4} // an IPv4 socket of the kernel's cannot be joined over IPv6
+	mixed = family{"mixed", on6, on4}
+	// A socket of the kernel's that dialled by IPv4 cannot be joined by IPv6,
+	// one that was accepted on all addresses can.
+	mixed46 = family{"mixed, IPv4 first", on4, on6}
 )
 
 // ours gives Braid the first address of the family and, with the flags, those
@@ -73,10 +76,10 @@ var beginners = []beginner{
 		return want{"AddAddrTx": n, "EchoAdd": n, "MPJoinSynRx": n, "MPJoinAckRx": n}
 	}},
 	// The other family's addresses have to be known for joins between them.
-	{"braid dials and joins, peer signals", false, mptcp.EndpointSubflow, "signal", []family{mixed}, func(n int64) want {
+	{"braid dials and joins, peer signals", false, mptcp.EndpointSubflow, "signal", []family{mixed, mixed46}, func(n int64) want {
 		return want{"AddAddrTx": n, "EchoAdd": n, "MPJoinSynRx": n, "MPJoinAckRx": n}
 	}},
-	{"braid dials and signals, peer joins", false, mptcp.EndpointSignal, "", []family{ipv4, ipv6, mixed}, func(n int64) want {
+	{"braid dials and signals, peer joins", false, mptcp.EndpointSignal, "", []family{ipv4, ipv6, mixed, mixed46}, func(n int64) want {
 		return want{"EchoAddTx": n, "MPJoinSynTx": n, "MPJoinSynAckRx": n}
 	}},
 	{"kernel dials and joins", true, 0, "subflow", []family{ipv4, ipv6}, func(n int64) want {
