@@ -28,6 +28,10 @@ const (
 
 // Reset prepares for the next body and keeps the memory.
 func (c *Chunked) Reset() {
+	if c.state == inSize && c.Data == 0 {
+		c.Decode = false // nothing was read
+		return
+	}
 	t := c.trail
 	t.reset()
 	*c = Chunked{trail: t}

@@ -21,8 +21,8 @@ type clientConn struct {
 	local    netip.AddrPort
 	data     any // Exchange.ConnData
 	closed   func(any)
-	trace    *Trace
-	traced   *TraceConfig // what trace was made for
+	trace    Trace
+	traced   *TraceConfig // what trace was made for; nil: it was not
 	requests int          // begun
 
 	// The context of exchanges, made when first asked for.
@@ -40,7 +40,6 @@ type clientConn struct {
 	serverConn              atomic.Pointer[ServerConn]
 	aborted                 atomic.Bool
 	handedOver              atomic.Bool // to Settings.Preface
-	serverBlocked           func()      // of the server connection's writes
 
 	// The sweeper's.
 	place    int
@@ -64,8 +63,7 @@ func newClientConn(e *Engine, f *Frontend, c net.Conn) *clientConn {
 	cc := &clientConn{engine: e, frontend: f, client: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
 	cc.init(c, e.rawOf(c))
 	cc.under = e.underOf(c)
-	cc.blocked = cc.writeBlocked
-	cc.serverBlocked = cc.serverWriteBlocked
+	cc.sock.blocked = (*clientBlocked)(cc)
 	cc.ctx.parent = e.ctx
 	return cc
 }
@@ -128,11 +126,19 @@ func (c *clientConn) setServerRead(d time.Duration) bool {
 	return c.serverRead.set(c.engine.sweeper.in(d), inMessage)
 }
 
-func (c *clientConn) writeBlocked() {
+// clientBlocked and serverBlocked set the deadlines of writes that wait.
+type (
+	clientBlocked clientConn
+	serverBlocked clientConn
+)
+
+func (b *clientBlocked) blocked() {
+	c := (*clientConn)(b)
 	c.write.set(c.engine.sweeper.in(c.timeouts().Write), inMessage)
 }
 
-func (c *clientConn) serverWriteBlocked() {
+func (b *serverBlocked) blocked() {
+	c := (*clientConn)(b)
 	c.serverWrite.set(c.engine.sweeper.in(c.timeouts().Write), inMessage)
 }
 

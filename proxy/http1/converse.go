@@ -51,9 +51,10 @@ func (c *clientConn) traceFor(s *Settings) *Trace {
 		return nil
 	}
 	if c.traced != &s.Trace {
-		c.trace, c.traced = NewTrace(&s.Trace, c.client.Addr(), s.Scheme), &s.Trace
+		c.trace.init(&s.Trace, c.client.Addr(), s.Scheme)
+		c.traced = &s.Trace
 	}
-	return c.trace
+	return &c.trace
 }
 
 // responseChange gives what changes in a response. With end the connection ends
@@ -151,7 +152,7 @@ func (e *connectError) Unwrap() []error {
 
 // lend notes that the server guards are about s from now on.
 func (c *clientConn) lend(s *ServerConn) {
-	s.blocked = c.serverBlocked
+	s.blocked = (*serverBlocked)(c)
 	c.serverConn.Store(s)
 	if c.aborted.Load() {
 		s.conn.SetDeadline(longAgo) // abort may not have seen it

@@ -38,6 +38,8 @@ type Engine struct {
 	sweeper *sweeper
 	works   sync.Pool // of *work
 	large   sync.Pool // of *[]byte, largeBuffer long
+	tasks   chan task
+	spare   atomic.Int32 // goroutines that wait for one
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -64,7 +66,7 @@ func NewEngine(c Config) *Engine {
 	if c.Sweep <= 0 {
 		c.Sweep = 100 * time.Millisecond
 	}
-	e := &Engine{config: c, listeners: make(map[net.Listener]struct{}), none: make(chan struct{})}
+	e := &Engine{config: c, listeners: make(map[net.Listener]struct{}), none: make(chan struct{}), tasks: make(chan task)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.sweeper = newSweeper(c.Sweep)
 	e.works.New = func() any { return newWork(c.Buffer) }
@@ -112,7 +114,7 @@ func (e *Engine) Serve(l net.Listener, f *Frontend) error {
 		c, err := l.Accept()
 		if err == nil {
 			wait = 0
-			go e.ServeConn(c, f)
+			e.spawn(task{c, f})
 			continue
 		}
 		if e.isDraining() {
@@ -124,6 +126,43 @@ func (e *Engine) Serve(l net.Listener, f *Frontend) error {
 		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
 		if !e.sleep(wait) {
 			return ErrClosed
+		}
+	}
+}
+
+// task is a connection to serve.
+type task struct {
+	c net.Conn
+	f *Frontend
+}
+
+// spawn serves a connection in a goroutine: one that waits for the next, if
+// there is any. Its stack has grown already, which costs as much as all else
+// about a new goroutine.
+func (e *Engine) spawn(t task) {
+	select {
+	case e.tasks <- t:
+	default:
+		go e.work(t)
+	}
+}
+
+// maxSpare is how many goroutines wait for connections at most.
+const maxSpare = 256
+
+func (e *Engine) work(t task) {
+	for {
+		e.ServeConn(t.c, t.f)
+		if e.spare.Add(1) > maxSpare {
+			e.spare.Add(-1)
+			return
+		}
+		select {
+		case t = <-e.tasks:
+			e.spare.Add(-1)
+		case <-e.ctx.Done():
+			e.spare.Add(-1)
+			return
 		}
 	}
 }

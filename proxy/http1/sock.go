@@ -46,13 +46,15 @@ type sock struct {
 	begun  bool
 	rerr   error
 	// Of the write under way.
-	out    []byte
-	werr   error
-	waited bool
+	out  []byte
+	werr error
 	// The two as functions, made once.
 	readable, writable func(fd uintptr) bool
-	blocked            func() // called when a write has to wait
+	blocked            blocker // nil: nobody
 }
+
+// blocker is told when a write has to wait, so that there is a deadline.
+type blocker interface{ blocked() }
 
 // init prepares for c. What raw gives is trusted to be the socket that c reads
 // from and writes to, with nothing in between.
@@ -100,11 +102,11 @@ func (s *sock) receivePlain(f feeder) error {
 func (s *sock) send(b []byte) (n int, err error) {
 	if s.raw == nil {
 		if s.blocked != nil {
-			s.blocked()
+			s.blocked.blocked()
 		}
 		return s.conn.Write(b)
 	}
-	s.out, s.werr, s.waited = b, nil, false
+	s.out, s.werr = b, nil
 	err = s.raw.Write(s.writable)
 	n = len(b) - len(s.out)
 	s.out = nil

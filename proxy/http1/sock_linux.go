@@ -86,7 +86,7 @@ func (s *sock) onWritable(fd uintptr) bool {
 		switch {
 		case errno == syscall.EAGAIN:
 			if s.blocked != nil {
-				s.blocked()
+				s.blocked.blocked()
 			}
 			return false
 		case errno == syscall.EINTR:

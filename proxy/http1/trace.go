@@ -26,20 +26,26 @@ type Trace struct {
 	address []byte // of the client
 	element []byte // of Forwarded, up to the host
 	scheme  string
+	room    [40]byte // of address
 }
 
 // NewTrace prepares for the requests of one client connection. The scheme is
 // http or https.
 func NewTrace(config *TraceConfig, client netip.Addr, scheme string) *Trace {
-	t := &Trace{config: config, scheme: scheme}
+	t := &Trace{}
+	t.init(config, client, scheme)
+	return t
+}
+
+func (t *Trace) init(config *TraceConfig, client netip.Addr, scheme string) {
+	*t = Trace{config: config, scheme: scheme}
 	client = client.Unmap().WithZone("")
 	if client.IsValid() {
-		t.address = client.AppendTo(make([]byte, 0, 40))
+		t.address = client.AppendTo(t.room[:0])
 	}
 	if config.Forwarded != Pass {
 		t.element = t.appendElement(nil, client)
 	}
-	return t
 }
 
 // appendElement appends for= and proto= (RFC 7239 sections 4 and 6): an IPv6
