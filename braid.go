@@ -22,8 +22,7 @@
 // # Limitations
 //
 // The user stack of Open and choosing interfaces need Linux. What the kernel's
-// connections do not tell, InfoOf lists. A server on the user stack of Open
-// does not announce its further addresses.
+// connections do not tell, InfoOf lists.
 package braid
 
 import (

@@ -83,8 +83,8 @@ type OpenConfig struct {
 	Interfaces []string
 	// Flags say what the uplinks' addresses are used for; 0: kernel.FlagSubflow,
 	// which suits clients. A server of several uplinks wants kernel.FlagSignal.
-	// The user stack announces nothing (FlagSignal), since its own addresses
-	// are not seen outside of the host.
+	// The user stack announces the uplinks' addresses, not its own, which are
+	// not seen outside of the host.
 	Flags kernel.EndpointFlags
 	// Endpoints choose for single uplinks what differs from Flags. One without
 	// an address is about all addresses of its Dev.

@@ -108,14 +108,14 @@ func (n *userNetwork) replan() error {
 // address is a path's address as the stack is to use it.
 func (n *userNetwork) address(p hostnet.Path) Address {
 	flags := n.in.cfg.flagsFor(p.Uplink, p.Public)
-	a := Address{Addr: p.Addr, MTU: mtuOf(p.Uplink)}
+	a := Address{Addr: p.Addr, Public: p.Public, MTU: mtuOf(p.Uplink)}
 	if e, ok := n.in.cfg.endpointFor(p.Uplink, p.Public); ok {
 		a.ID = e.ID
 	}
 	for _, f := range []struct {
 		kernel kernel.EndpointFlags
 		ours   mptcp.EndpointFlags
-	}{{kernel.FlagSubflow, Subflow}, {kernel.FlagBackup, Backup}, {kernel.FlagFullmesh, Fullmesh}} {
+	}{{kernel.FlagSubflow, Subflow}, {kernel.FlagSignal, Signal}, {kernel.FlagBackup, Backup}, {kernel.FlagFullmesh, Fullmesh}} {
 		if flags&f.kernel != 0 {
 			a.Flags |= f.ours
 		}

@@ -59,7 +59,7 @@ func (p *pathManager) announceNext(now time.Time, c *Conn) {
 }
 
 func (p *pathManager) queueAddAddr(now time.Time, c *Conn, ep Endpoint) {
-	a := wire.AddAddr{Version: wire.V1, ID: ep.ID, Addr: ep.Addr}
+	a := wire.AddAddr{Version: wire.V1, ID: ep.ID, Addr: ep.announced()}
 	a.HMAC = wire.AddAddrHMAC(c.local.key, c.peer.key, &a)
 	p.queue(now, c, signal{set: wire.HasAddAddr, add: a})
 }
@@ -80,7 +80,7 @@ func (p *pathManager) announceWait(c *Conn, n int) time.Duration {
 // next.
 func (p *pathManager) echoed(now time.Time, c *Conn, a *wire.AddAddr) {
 	for i := range p.announce {
-		if n := &p.announce[i]; !n.done && n.ep.ID == a.ID && n.ep.Addr == a.Addr {
+		if n := &p.announce[i]; !n.done && n.ep.ID == a.ID && n.ep.announced() == a.Addr {
 			n.done = true
 			c.timer.stop(timerAddAddr)
 		}

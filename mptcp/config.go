@@ -104,10 +104,21 @@ const (
 
 // Endpoint is one of our addresses.
 type Endpoint struct {
-	Addr  netip.Addr
-	Bits  int   // length of the on-link prefix; 0: nothing is known to be on link
-	ID    uint8 // address ID, unique on the host, not 0
-	Flags EndpointFlags
+	Addr netip.Addr
+	// Public is the address under which peers reach Addr, where it is
+	// translated on the way: what is announced to them. Zero: Addr itself.
+	Public netip.Addr
+	Bits   int   // length of the on-link prefix; 0: nothing is known to be on link
+	ID     uint8 // address ID, unique on the host, not 0
+	Flags  EndpointFlags
+}
+
+// announced is the address that peers are told.
+func (e *Endpoint) announced() netip.Addr {
+	if e.Public.IsValid() {
+		return e.Public
+	}
+	return e.Addr
 }
 
 // onLink reports whether a is a neighbour of e.

@@ -23,11 +23,14 @@ var (
 
 // Address is an address of the host, and what the path manager does with it.
 type Address struct {
-	Addr  netip.Addr
-	Bits  int   // length of the on-link prefix, 0 if nothing is on link
-	MTU   int   // of the way out, bytes; 0 means 1500
-	ID    uint8 // address ID; 0: chosen
-	Flags mptcp.EndpointFlags
+	Addr netip.Addr
+	// Public is the address under which peers reach Addr, where it is
+	// translated on the way; zero: Addr itself.
+	Public netip.Addr
+	Bits   int   // length of the on-link prefix, 0 if nothing is on link
+	MTU    int   // of the way out, bytes; 0 means 1500
+	ID     uint8 // address ID; 0: chosen
+	Flags  mptcp.EndpointFlags
 }
 
 // AddAddress gives the host an address. Connections may open subflows from it,
@@ -46,7 +49,7 @@ func (s *Stack) AddAddress(now time.Time, a Address) error {
 		a.ID = s.freeID()
 	}
 	s.addrs = append(s.addrs, a)
-	ep := mptcp.Endpoint{Addr: a.Addr, Bits: a.Bits, ID: a.ID, Flags: a.Flags}
+	ep := mptcp.Endpoint{Addr: a.Addr, Public: a.Public, Bits: a.Bits, ID: a.ID, Flags: a.Flags}
 	s.endpoints = append(s.endpoints, ep)
 	for e := range s.entries.all {
 		e.conn.AddEndpoint(now, ep)

@@ -287,23 +287,25 @@ func testServe(t *testing.T, client, server, addr string) {
 // TestHostServeAnnounces: a server of two uplinks tells of the second, and
 // answers by it. The client has one.
 func TestHostServeAnnounces(t *testing.T) {
-	for _, client := range stacks {
-		t.Run(client, func(t *testing.T) {
-			h := newHosts(t)
-			h.needKernel()
-			h.echo(h.client)
-			_, log := h.serve(h.client, "--listen", "mptcp4@:2222", "--to", "127.0.0.1:7")
-			d := h.talk(h.server, h.command("connect", "--stack", client, "10.1.1.5:2222"))
-			d.forTime(time.Second)
-			// The path that was announced has to carry when the other is gone.
-			h.uplinks[0].Sever()
-			d.forTime(3 * time.Second)
-			d.end()
-			waitFor(t, "a line in the log", func() bool { return strings.Contains(log.String(), "connection ended") })
-			if text := log.String(); !strings.Contains(text, ">10.1.2.5:2222 dev eth2 received ") || strings.Contains(text, ">10.1.2.5:2222 dev eth2 received 0") {
-				t.Error("the second address carried nothing")
-			}
-		})
+	for _, server := range stacks {
+		for _, client := range stacks {
+			t.Run(client+" to "+server, func(t *testing.T) {
+				h := newHosts(t)
+				h.needKernel()
+				h.echo(h.client)
+				_, log := h.serve(h.client, "--stack", server, "--listen", "mptcp4@:2222", "--to", "127.0.0.1:7")
+				d := h.talk(h.server, h.command("connect", "--stack", client, "10.1.1.5:2222"))
+				d.forTime(time.Second)
+				// The path that was announced has to carry when the other is gone.
+				h.uplinks[0].Sever()
+				d.forTime(3 * time.Second)
+				d.end()
+				waitFor(t, "a line in the log", func() bool { return strings.Contains(log.String(), "connection ended") })
+				if text := log.String(); !strings.Contains(text, "dev eth2 received ") || strings.Contains(text, "dev eth2 received 0") {
+					t.Error("the second address carried nothing")
+				}
+			})
+		}
 	}
 }
 
