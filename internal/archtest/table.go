@@ -78,7 +78,7 @@ var Packages = []Package{
 		"turns streams into what http1 forwards, so that there is one path for all requests"},
 	{"proxy/certs", "TLS of listeners and pools: certificate files, ACME, the hello of TLS passed on", []string{"config"},
 		"turns configuration into tls.Config, whoever shakes hands"},
-	{"proxy/passthrough", "mode tcp: connections passed on as they are, routed by SNI", []string{"balance", "proxy/certs"},
+	{"proxy/passthrough", "mode tcp: connections passed on as they are, routed by SNI", []string{"balance", "kernel", "proxy/certs"},
 		"sees net.Conn and a pool"},
 	{"proxy/status", "what is known of a running proxy, as values", []string{".", "balance"},
 		"the seam between the proxy and whoever shows it"},
