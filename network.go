@@ -161,27 +161,40 @@ func InterfaceOf(n Network, local netip.Addr) string {
 }
 
 // plainNetwork is the system's TCP.
-type plainNetwork struct{ cfg OpenConfig }
+type plainNetwork struct {
+	order    func() []string // of interfaces to dial over; nil: the system's choice
+	resolver *net.Resolver
+	sockets  socketOptions
+}
 
-func openPlain(cfg OpenConfig) *plainNetwork { return &plainNetwork{cfg} }
+func openPlain(cfg OpenConfig) *plainNetwork {
+	return &plainNetwork{order: func() []string { return cfg.Interfaces }, resolver: cfg.Resolver}
+}
 
 func (*plainNetwork) kind() Kind { return Plain }
 
 // DialContext implements Network.
 func (n *plainNetwork) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return dialEach(ctx, n.cfg.Interfaces, func(ctx context.Context, iface string) (net.Conn, error) {
-		d := net.Dialer{Resolver: n.cfg.Resolver}
+	return dialEach(ctx, n.order(), func(ctx context.Context, iface string) (net.Conn, error) {
+		d := n.sockets.dialer(iface, n.resolver)
 		d.SetMultipathTCP(false)
-		d.Control = bindTo(iface)
-		return d.DialContext(ctx, network, address)
+		c, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return n.sockets.connected(c), nil
 	})
 }
 
 // Listen implements Network.
-func (*plainNetwork) Listen(network, address string) (net.Listener, error) {
-	var lc net.ListenConfig
+func (n *plainNetwork) Listen(network, address string) (net.Listener, error) {
+	lc := n.sockets.listenConfig()
 	lc.SetMultipathTCP(false)
-	return lc.Listen(context.Background(), network, address)
+	l, err := lc.Listen(context.Background(), network, address)
+	if err != nil {
+		return nil, err
+	}
+	return n.sockets.listener(l), nil
 }
 
 // Close implements Network.

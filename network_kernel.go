@@ -5,16 +5,15 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"strings"
 
 	"github.com/braid-mptcp/braid/kernel"
 )
 
 // kernelNetwork is Linux' own Multipath TCP.
 type kernelNetwork struct {
-	cfg   OpenConfig
-	paths pathKeeper
+	cfg     OpenConfig
+	paths   pathKeeper
+	sockets socketOptions
 }
 
 // pathKeeper keeps the host prepared for several paths until it is closed.
@@ -33,7 +32,7 @@ func openKernel(ctx context.Context, cfg OpenConfig) (Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &kernelNetwork{cfg, paths}, nil
+	return &kernelNetwork{cfg: cfg, paths: paths}, nil
 }
 
 func (*kernelNetwork) kind() Kind { return Kernel }
@@ -41,24 +40,23 @@ func (*kernelNetwork) kind() Kind { return Kernel }
 // DialContext implements Network.
 func (n *kernelNetwork) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	return dialEach(ctx, n.paths.order(), func(ctx context.Context, iface string) (net.Conn, error) {
-		var d kernel.Dialer
-		d.Resolver = n.cfg.Resolver
-		d.Control = bindTo(iface)
+		d := kernel.Dialer{Dialer: n.sockets.dialer(iface, n.cfg.Resolver)}
 		c, err := d.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err // not a nil *Conn in an interface
 		}
-		return c, nil
+		return n.sockets.connected(c), nil
 	})
 }
 
 // Listen implements Network.
 func (n *kernelNetwork) Listen(network, address string) (net.Listener, error) {
-	l, err := kernel.Listen(context.Background(), network, address)
+	lc := kernel.ListenConfig{ListenConfig: n.sockets.listenConfig()}
+	l, err := lc.Listen(context.Background(), network, address)
 	if err != nil {
 		return nil, err
 	}
-	return l, nil
+	return n.sockets.listener(l), nil
 }
 
 // Close implements Network.
@@ -90,9 +88,5 @@ func kernelOffers(o *Options) error {
 // mptcpSetting reads a setting of the kernel's Multipath TCP; "" when there is
 // no such setting.
 func mptcpSetting(name string) string {
-	b, err := os.ReadFile("/proc/sys/net/mptcp/" + name)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
+	return sysctl("mptcp/" + name)
 }

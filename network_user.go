@@ -200,7 +200,15 @@ func (n *userNetwork) interfaceOf(a netip.Addr) string {
 // DialContext implements Network. The first attempt is the stack's own choice,
 // which is the preferred uplink.
 func (n *userNetwork) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	locals := []netip.Addr{{}}
+	return n.dial(ctx, network, address, nil)
+}
+
+// anyAddr leaves the choice of a local address to the stack.
+var anyAddr netip.Addr
+
+// dial dials with options of the connection's own; nil: the stack's.
+func (n *userNetwork) dial(ctx context.Context, network, address string, o *Options) (net.Conn, error) {
+	locals := []netip.Addr{anyAddr}
 	n.mu.Lock()
 	for i, p := range n.paths {
 		if i > 0 && p.Uplink != n.paths[0].Uplink {
@@ -209,10 +217,7 @@ func (n *userNetwork) DialContext(ctx context.Context, network, address string) 
 	}
 	n.mu.Unlock()
 	return firstOf(ctx, attemptDelay, locals, func(ctx context.Context, local netip.Addr) (net.Conn, error) {
-		if !local.IsValid() {
-			return n.stack.DialContext(ctx, network, address)
-		}
-		return n.stack.host.DialFrom(ctx, network, local, address)
+		return n.stack.host.DialFrom(ctx, network, local, address, o)
 	})
 }
 
@@ -259,13 +264,17 @@ func (n *userNetwork) Close() error {
 // or of one, away from the kernel; at the others, such as the loopback
 // interface's, the kernel accepts, in plain TCP.
 func (n *userNetwork) Listen(network, address string) (net.Listener, error) {
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	outer, err := lc.Listen(context.Background(), network, address)
+	return n.listen(network, address, nil, socketOptions{})
+}
+
+// listen listens for connections with options of their own, those of the stack
+// and those of the kernel's sockets beside it.
+func (n *userNetwork) listen(network, address string, o *Options, sockets socketOptions) (net.Listener, error) {
+	outer, err := (&plainNetwork{sockets: sockets}).Listen(network, address)
 	if err != nil {
 		return nil, err
 	}
-	l, err := n.forward(network, outer)
+	l, err := n.forward(network, outer, o)
 	if err != nil {
 		outer.Close()
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: outer.Addr(), Err: err}
@@ -273,7 +282,7 @@ func (n *userNetwork) Listen(network, address string) (net.Listener, error) {
 	return l, nil
 }
 
-func (n *userNetwork) forward(network string, outer net.Listener) (*forwardListener, error) {
+func (n *userNetwork) forward(network string, outer net.Listener, o *Options) (*forwardListener, error) {
 	at := addrPort(outer.Addr())
 	inner := ":" + fmt.Sprint(at.Port())
 	if !at.Addr().IsUnspecified() {
@@ -283,7 +292,7 @@ func (n *userNetwork) forward(network string, outer net.Listener) (*forwardListe
 		}
 		inner = netip.AddrPortFrom(local, at.Port()).String()
 	}
-	stackSide, err := n.stack.Listen(network, inner)
+	stackSide, err := listenWith(n.stack.host, network, inner, o)
 	if err != nil {
 		return nil, err
 	}

@@ -20,15 +20,7 @@ const attemptDelay = 250 * time.Millisecond
 // several addresses the first that answers is taken (RFC 8305). The returned
 // connection is a *Conn; ctx does not concern it any more.
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	remotes, err := h.resolve(ctx, network, address)
-	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
-	}
-	c, err := h.dial(ctx, netip.AddrPort{}, remotes, nil)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return h.DialFrom(ctx, network, netip.Addr{}, address, nil)
 }
 
 // DialAddrPort connects from local to remote. The zero local, or one with only

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/braid-mptcp/braid/mptcp"
 	"github.com/braid-mptcp/braid/stack"
 )
 
@@ -63,6 +64,14 @@ func (h *Host) ListenAddrPort(local netip.AddrPort) (*Listener, error) {
 	l.accept.init(s)
 	s.listeners[core] = l
 	return l, nil
+}
+
+// SetConfig is what connections that come from now on begin with, instead of
+// the defaults of Config.Stack.
+func (l *Listener) SetConfig(cfg mptcp.Config) {
+	l.shard.mu.Lock()
+	defer l.shard.mu.Unlock()
+	l.core.SetConfig(cfg)
 }
 
 // Accept implements net.Listener. The connections it returns are *Conn.
