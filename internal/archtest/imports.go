@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,9 @@ func parseModule(dir string) ([]sourceFile, error) {
 		if d.IsDir() {
 			base := d.Name()
 			if name != dir && (base == "testdata" || base[0] == '.' || base[0] == '_') {
+				return filepath.SkipDir
+			}
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil && name != dir {
 				return filepath.SkipDir
 			}
 			return nil

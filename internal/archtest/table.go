@@ -101,6 +101,8 @@ var Packages = []Package{
 		"puts everything together to measure it"},
 	{"lab/demo", "the download of braid demo, without the terminal", anything,
 		"a measurement like the others of lab, with two hosts and net/http on top"},
+	{"lab/proxies", "braid proxy measured beside HAProxy, nginx and Caddy", nil,
+		"runs programs, braid among them, and reads what load generators print"},
 	{"interop", "tests of Braid over TUN against the kernel's Multipath TCP", anything,
 		"both stacks and the namespaces between them meet in its tests"},
 	{"cmd/braid", "the command line: wiring and nothing else", anything,
