@@ -179,8 +179,10 @@ func (LogFormat) words() []string { return []string{"text", "json"} }
 // AccessLog is the log of requests.
 type AccessLog struct {
 	// `json` has everything, with subflows, bytes of each path and the reason
-	// of a fallback. `common` and `combined` are Apache's formats. `off` is
-	// none.
+	// of a fallback. `common` and `combined` are Apache's formats. `multipath`
+	// is `combined` with one more field in quotes at its end: `mptcp` or `tcp`
+	// with the reason of the fallback, then bytes in and out of each subflow, as
+	// in `mptcp eth0=812/40960 wlan0=0/163840`. `off` is none.
 	Format AccessFormat `yaml:"format"`
 	// `stderr`, `stdout`, or a file, which is opened again on SIGHUP.
 	Output string `yaml:"output"`
@@ -191,13 +193,16 @@ type AccessFormat string
 
 // Formats.
 const (
-	AccessJSON     AccessFormat = "json"
-	AccessCommon   AccessFormat = "common"
-	AccessCombined AccessFormat = "combined"
-	AccessOff      AccessFormat = "off"
+	AccessJSON      AccessFormat = "json"
+	AccessCommon    AccessFormat = "common"
+	AccessCombined  AccessFormat = "combined"
+	AccessMultipath AccessFormat = "multipath"
+	AccessOff       AccessFormat = "off"
 )
 
-func (AccessFormat) words() []string { return []string{"json", "common", "combined", "off"} }
+func (AccessFormat) words() []string {
+	return []string{"json", "common", "combined", "multipath", "off"}
+}
 
 // Admin is the administrator's web pages: live connections with their subflows,
 // pools with their states.
