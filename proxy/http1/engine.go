@@ -104,6 +104,13 @@ func (e *Engine) underOf(c net.Conn) syscall.RawConn {
 // Serve accepts connections from l and serves them as f says, until l fails or
 // the engine ends: ErrClosed. It closes l.
 func (e *Engine) Serve(l net.Listener, f *Frontend) error {
+	return e.ServeFunc(l, func(c net.Conn) { e.ServeConn(c, f) })
+}
+
+// ServeFunc accepts connections from l, and calls serve for each of them in a
+// goroutine of its own, until l fails or the engine ends: ErrClosed. It closes l.
+// What serve has to do before it comes to ServeConn holds nobody up.
+func (e *Engine) ServeFunc(l net.Listener, serve func(net.Conn)) error {
 	if !e.addListener(l) {
 		l.Close()
 		return ErrClosed
@@ -114,7 +121,7 @@ func (e *Engine) Serve(l net.Listener, f *Frontend) error {
 		c, err := l.Accept()
 		if err == nil {
 			wait = 0
-			e.spawn(task{c, f})
+			e.spawn(task{c, serve})
 			continue
 		}
 		if e.isDraining() {
@@ -132,8 +139,8 @@ func (e *Engine) Serve(l net.Listener, f *Frontend) error {
 
 // task is a connection to serve.
 type task struct {
-	c net.Conn
-	f *Frontend
+	c     net.Conn
+	serve func(net.Conn)
 }
 
 // spawn serves a connection in a goroutine: one that waits for the next, if
@@ -152,7 +159,7 @@ const maxSpare = 256
 
 func (e *Engine) work(t task) {
 	for {
-		e.ServeConn(t.c, t.f)
+		t.serve(t.c)
 		if e.spare.Add(1) > maxSpare {
 			e.spare.Add(-1)
 			return

@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/braid-mptcp/braid/balance"
+)
+
+// clientConn is a connection that was accepted. It is the net.Conn that all who
+// serve it see: at the bottom, below TLS.
+type clientConn struct {
+	net.Conn
+	listener *listener
+	id       uint64
+	opened   time.Time
+	client   *balance.Client
+	peer     netip.AddrPort // the client, as far as the connection tells
+	local    netip.AddrPort
+
+	// What a PROXY header said; nil where there was none. early is what was
+	// read behind it. They are settled before anybody serves the connection.
+	remoteAddr, localAddr net.Addr
+	early                 []byte
+
+	tls      atomic.Pointer[tlsFacts] // nil: no TLS
+	requests atomic.Int64
+	in, out  atomic.Int64 // bytes of requests and responses
+	counted  netip.Addr   // what limits.connections_per_client counts it for
+}
+
+// tlsFacts is what a TLS handshake came to.
+type tlsFacts struct {
+	version    string // such as "TLS 1.3"
+	serverName string
+	protocol   string // by ALPN
+}
+
+// NetConn gives the connection that was accepted, for what it can tell of
+// itself. Reading from it would miss what was read early.
+func (c *clientConn) NetConn() net.Conn { return c.Conn }
+
+// Read implements net.Conn.
+func (c *clientConn) Read(b []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(b, c.early)
+		c.early = c.early[n:]
+		return n, nil
+	}
+	return c.Conn.Read(b)
+}
+
+// RemoteAddr implements net.Conn.
+func (c *clientConn) RemoteAddr() net.Addr {
+	if c.remoteAddr != nil {
+		return c.remoteAddr
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// LocalAddr implements net.Conn.
+func (c *clientConn) LocalAddr() net.Addr {
+	if c.localAddr != nil {
+		return c.localAddr
+	}
+	return c.Conn.LocalAddr()
+}
+
+// CloseWrite ends the stream towards the client.
+func (c *clientConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// clientConnOf finds the clientConn at the bottom of a connection.
+func clientConnOf(c net.Conn) *clientConn {
+	for {
+		switch layer := c.(type) {
+		case *clientConn:
+			return layer
+		case interface{ NetConn() net.Conn }:
+			c = layer.NetConn()
+		default:
+			return nil
+		}
+	}
+}
+
+// addrPort gives an address that has one as such.
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+	}
+	return netip.AddrPort{}
+}

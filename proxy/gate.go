@@ -1,0 +1,63 @@
+package proxy
+
+import "sync"
+
+// gate counts what is open, and keeps those above its limit waiting.
+type gate struct {
+	mu    sync.Mutex
+	room  sync.Cond
+	open  int
+	limit int // 0: none
+	shut  bool
+}
+
+func newGate() *gate {
+	g := &gate{}
+	g.room.L = &g.mu
+	return g
+}
+
+// enter counts one in, as soon as there is room; false: the gate was shut.
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.limit > 0 && g.open >= g.limit && !g.shut {
+		g.room.Wait()
+	}
+	if g.shut {
+		return false
+	}
+	g.open++
+	return true
+}
+
+// leave counts one out.
+func (g *gate) leave() {
+	g.mu.Lock()
+	g.open--
+	g.mu.Unlock()
+	g.room.Signal()
+}
+
+// setLimit changes the limit. Those that are in stay.
+func (g *gate) setLimit(n int) {
+	g.mu.Lock()
+	g.limit = n
+	g.mu.Unlock()
+	g.room.Broadcast()
+}
+
+// shutDown turns away all who wait or come.
+func (g *gate) shutDown() {
+	g.mu.Lock()
+	g.shut = true
+	g.mu.Unlock()
+	g.room.Broadcast()
+}
+
+// count gives how many are in.
+func (g *gate) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open
+}

@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/braid-mptcp/braid"
+	"github.com/braid-mptcp/braid/config"
+	"github.com/braid-mptcp/braid/kernel"
+)
+
+// socket is an address that connections are accepted at. It outlives reloads
+// that keep the address, and goes to another listener if they say so.
+type socket struct {
+	net.Listener
+	address config.Address
+	owner   atomic.Pointer[listener]
+	gone    atomic.Bool // closed by us
+	started bool        // guarded by the Proxy's lock
+}
+
+// Accept implements net.Listener. A connection for which there is no room keeps
+// those behind it waiting.
+func (s *socket) Accept() (net.Conn, error) {
+	nc, err := s.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		l := s.owner.Load()
+		if c := l.admit(nc); c != nil {
+			return c, nil
+		}
+		if s.owner.Load() == l {
+			nc.Close()
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// serve serves a connection that Accept gave, in a goroutine of its own.
+func (s *socket) serve(nc net.Conn) {
+	c := nc.(*clientConn)
+	c.listener.serve(c)
+}
+
+// close stops accepting.
+func (s *socket) close() {
+	s.gone.Store(true)
+	s.Listener.Close()
+}
+
+// bound gives the address with the port that was bound.
+func (s *socket) bound() string {
+	a := s.address
+	if tcp, ok := s.Addr().(*net.TCPAddr); ok && a.Port == 0 && a.Path == "" {
+		a.Port = uint16(tcp.Port)
+	}
+	return a.String()
+}
+
+// listen binds an address. profile is applied to what is accepted there, by
+// inheritance where the system does so.
+func (p *Proxy) listen(ctx context.Context, a config.Address, profile *config.TCPProfile) (net.Listener, error) {
+	network := listenNetwork(a)
+	switch network {
+	case config.NetworkFD:
+		return p.inherited(a.Path)
+	case config.NetworkUnix:
+		return listenUnix(ctx, a.Path)
+	}
+	lc := net.ListenConfig{Control: profileControl(profile), KeepAlive: -1}
+	kind := braid.Plain
+	if network.Multipath() {
+		kind = braid.KindOf(p.network)
+	}
+	switch kind {
+	case braid.Kernel:
+		l, err := (&kernel.ListenConfig{ListenConfig: lc}).Listen(ctx, family(network), a.HostPort())
+		if err != nil {
+			return nil, err // not a nil *Listener in an interface
+		}
+		return l, nil
+	case braid.Plain:
+		lc.SetMultipathTCP(false)
+		return lc.Listen(ctx, family(network), a.HostPort())
+	}
+	return p.network.Listen(family(network), a.HostPort())
+}
+
+// inherited takes a socket that was handed over.
+func (p *Proxy) inherited(name string) (net.Listener, error) {
+	ls := p.opts.Inherited[name]
+	if len(ls) == 0 {
+		var names []string
+		for n := range p.opts.Inherited {
+			names = append(names, n)
+		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("fd@%s: no sockets were handed over", name)
+		}
+		return nil, fmt.Errorf("fd@%s: there is no such socket; there are %s", name, strings.Join(names, ", "))
+	}
+	return dupListener(ls[0])
+}
+
+// dupListener gives a listener of its own for a socket: closing it leaves the
+// one that was handed over, so that a later configuration may have it again.
+func dupListener(l net.Listener) (net.Listener, error) {
+	filer, ok := l.(interface{ File() (*os.File, error) })
+	if !ok {
+		return l, nil
+	}
+	f, err := filer.File()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return net.FileListener(f)
+}
+
+// listenUnix binds a path. A socket that nobody listens on any more is in the
+// way after a crash, and is taken away.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", path)
+	if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
+	}
+	c, dialErr := net.Dial("unix", path)
+	if dialErr == nil {
+		c.Close()
+		return nil, err
+	}
+	if !errors.Is(dialErr, syscall.ECONNREFUSED) {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil {
+		return nil, err
+	}
+	return lc.Listen(ctx, "unix", path)
+}
