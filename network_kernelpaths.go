@@ -32,8 +32,8 @@ func keepKernelPaths(_ context.Context, cfg OpenConfig) (pathKeeper, error) {
 		return nil, err
 	}
 	for _, e := range cfg.Endpoints {
-		if e.ID != 0 || e.Port != 0 {
-			return nil, fmt.Errorf("%w: endpoint %q with an id or a port of its own", ErrFeature, e)
+		if e.ID != 0 && !e.Addr.IsValid() {
+			return nil, fmt.Errorf("%w: endpoint %q: an id is for one address, which has to be named", ErrFeature, e)
 		}
 	}
 	in, err := newInstallation(&cfg)
@@ -100,7 +100,8 @@ func (k *kernelPaths) plan(state hostnet.State) (hostnet.Plan, error) {
 		switch {
 		case a.Endpoint != nil:
 			e := *a.Endpoint
-			e.Flags = cfg.flagsFor(e.Dev, e.Addr)
+			asked, _ := cfg.endpointFor(e.Dev, e.Addr)
+			e.ID, e.Port, e.Flags = asked.ID, asked.Port, cfg.flagsFor(e.Dev, e.Addr)
 			a.Endpoint = &e
 		case a.Route != nil, a.Rule != nil:
 			if !several || !k.routesNeeded(state.Uplinks) {
@@ -152,7 +153,7 @@ func (k *kernelPaths) extra(state hostnet.State, uplinkOf map[string]string) (ac
 			continue // it is there already, or its address is not there yet
 		}
 		actions = append(actions, hostnet.Action{Endpoint: &hostnet.EndpointAction{
-			Addr: e.Addr, Dev: dev, Flags: k.in.cfg.flagsFor(dev, e.Addr)}})
+			Addr: e.Addr, Port: e.Port, ID: e.ID, Dev: dev, Flags: k.in.cfg.flagsFor(dev, e.Addr)}})
 	}
 	return actions
 }

@@ -203,12 +203,14 @@ func (t TableAction) String() string {
 // EndpointAction adds an endpoint to the kernel's path manager.
 type EndpointAction struct {
 	Addr  netip.Addr           `json:"addr"`
+	Port  uint16               `json:"port,omitempty"` // to announce; 0: the connection's own
+	ID    uint8                `json:"id,omitempty"`   // 0: the kernel chooses
 	Dev   string               `json:"dev"`
 	Flags kernel.EndpointFlags `json:"flags"`
 }
 
 func (e EndpointAction) endpoint() kernel.Endpoint {
-	return kernel.Endpoint{Addr: e.Addr, Dev: e.Dev, Flags: e.Flags}
+	return kernel.Endpoint{Addr: e.Addr, Port: e.Port, ID: e.ID, Dev: e.Dev, Flags: e.Flags}
 }
 
 // String gives the command that would do the same.

@@ -68,7 +68,7 @@ func (h *Host) undo(a Action) error {
 		if err != nil {
 			return err
 		}
-		return pm.Delete(kernel.Endpoint{Addr: a.Endpoint.Addr})
+		return pm.Delete(kernel.Endpoint{Addr: a.Endpoint.Addr, Port: a.Endpoint.Port})
 	case a.Limits != nil:
 		return h.undoLimits(a.Limits)
 	}

@@ -187,7 +187,7 @@ func (h *Host) readPathManager(s *State) error {
 			switch {
 			case a.Endpoint != nil:
 				s.Endpoints = slices.DeleteFunc(s.Endpoints, func(e kernel.Endpoint) bool {
-					return e.Addr == a.Endpoint.Addr && e.Port == 0
+					return e.Addr == a.Endpoint.Addr && e.Port == a.Endpoint.Port
 				})
 			case a.Limits != nil && s.Limits == a.Limits.Limits:
 				s.Limits = a.Limits.Old

@@ -309,6 +309,32 @@ func TestHostServeAnnounces(t *testing.T) {
 	}
 }
 
+// TestHostEndpointWords: an id and a port of an endpoint reach the path manager,
+// and go again.
+func TestHostEndpointWords(t *testing.T) {
+	h := newHosts(t)
+	h.needKernel()
+	before := h.state()
+	cmd, _ := h.serve(h.client, "--stack", "kernel", "--listen", "mptcp4@:2222", "--to", "127.0.0.1:7",
+		"--endpoint", "10.1.2.5 id 33 port 2223 signal", "--endpoint", "dev eth1 signal")
+	state := strings.Join(h.state(), "\n")
+	for _, want := range []string{"10.1.2.5 port 2223 id 33 signal dev eth2", "10.1.1.5 id "} {
+		if !strings.Contains(state, want) {
+			t.Errorf("no %q in\n%s", want, state)
+		}
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	cmd.Wait()
+	h.wantState("afterwards", before)
+
+	cmd = h.command("serve", "--stack", "kernel", "--listen", "mptcp4@:2222", "--to", "127.0.0.1:7", "--endpoint", "dev eth2 id 3 signal")
+	var out []byte
+	h.client.Do(func() { out, _ = cmd.CombinedOutput() })
+	if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), "an id is for one address") {
+		t.Errorf("exit code %d: %s", cmd.ProcessState.ExitCode(), out)
+	}
+}
+
 func (d *dialogue) bytes() (n int) {
 	for i := range d.sent {
 		n += len(lineOf(i+1)) + 1
