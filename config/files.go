@@ -25,6 +25,9 @@ func (c *Config) checkFiles() Errors {
 			v.certificate(&l.TLS.Certificates[j], index(path+".certificates", j))
 		}
 		v.authorities(l.TLS.ClientCA, path+".client_ca")
+		if l.TLS.ACME != nil {
+			v.authorities(l.TLS.ACME.CA, path+".acme.ca")
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		p, path := c.Pools[name], join("pools", name)

@@ -68,6 +68,9 @@ type ACME struct {
 	Email string `yaml:"email"`
 	// The authority's directory; empty: Let's Encrypt.
 	Directory string `yaml:"directory"`
+	// The authorities that sign the certificate of the directory's server,
+	// PEM; empty: those of the system.
+	CA File `yaml:"ca"`
 	// Where certificates and keys are kept. It should be readable for nobody
 	// else.
 	Cache File `yaml:"cache"`
