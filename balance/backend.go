@@ -130,8 +130,9 @@ type Member struct {
 	ejectedUntil time.Duration
 	ejections    int
 	warmSince    time.Duration
-	warm         bool // warmSince counts
-	draining     bool // by Drain
+	warm         bool   // warmSince counts
+	draining     bool   // by Drain
+	why          string // it is in its state
 	stopCheck    func()
 
 	// Guarded by the lock of roundRobin.
@@ -143,6 +144,18 @@ type load struct {
 	active   atomic.Int64 // requests in flight
 	requests atomic.Uint64
 	failed   atomic.Uint64
+	last     atomic.Pointer[failure]
+}
+
+// failure is what went wrong with a member, and when.
+type failure struct {
+	err string
+	at  time.Time
+}
+
+// noteFailure keeps err for those who look at the member's Stats.
+func (m *Member) noteFailure(err error) {
+	m.load.last.Store(&failure{err.Error(), time.Now()})
 }
 
 // Backend gives the description it has now, with the defaults filled in.

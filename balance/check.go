@@ -133,6 +133,7 @@ func (p *Pool) checked(m *Member, err error) {
 	state, needed, why := checkPassing, p.cfg.Check.Rise, "check passed"
 	if err != nil {
 		state, needed, why = checkFailing, p.cfg.Check.Fall, "check failed: "+err.Error()
+		m.noteFailure(err)
 	}
 	p.mu.Lock()
 	var changes []Change

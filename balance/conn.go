@@ -97,6 +97,13 @@ func (c *Conn) Bind(client *Client) {
 // on it.
 func (c *Conn) Report(ok bool) { c.member.report(ok) }
 
+// ReportError is Report of a request that failed, with the reason for
+// MemberStats.LastError.
+func (c *Conn) ReportError(err error) {
+	c.member.noteFailure(err)
+	c.member.report(false)
+}
+
 // Put gives the connection back for other requests. The response has to have
 // been read to its end, and neither side may have asked to close.
 func (c *Conn) Put() {

@@ -52,6 +52,7 @@ func (m *Member) report(ok bool) {
 		}
 		return
 	}
+	m.load.failed.Add(1)
 	n := m.failures.Add(1)
 	if limit := m.pool.cfg.Ejection.Failures; limit > 0 && int(n) >= limit {
 		m.pool.eject(m, n)

@@ -152,7 +152,7 @@ func (m *Member) inherit(before *Member) {
 	m.failures.Store(before.failures.Load())
 	m.ejectedUntil, m.ejections = before.ejectedUntil, before.ejections
 	m.warm, m.warmSince = before.warm, before.warmSince
-	m.draining = before.draining
+	m.draining, m.why = before.draining, before.why
 	if m.pool.cfg.Check != nil {
 		m.checked, m.streak = before.checked, before.streak
 	}

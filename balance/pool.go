@@ -308,8 +308,8 @@ func (p *Pool) open(ctx context.Context, m *Member, r Request, first bool) (*Con
 	c, err := p.dial(ctx, m, r)
 	if err != nil {
 		m.server.unreserve()
-		m.load.failed.Add(1)
 		if ctx.Err() == nil {
+			m.noteFailure(err)
 			m.report(false)
 		}
 		return nil, &DialError{m.Name(), err}

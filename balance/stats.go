@@ -1,6 +1,9 @@
 package balance
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // CloseReason is why a connection to a server was closed.
 type CloseReason uint8
@@ -60,11 +63,16 @@ type MemberStats struct {
 	Address  string
 	Affinity string
 	State    State
-	Weight   int // as configured
+	Why      string // it is in that state; "" if it never was in another one
+	Weight   int    // as configured
 	Priority int
 	Active   int // requests in flight
 	Requests uint64
 	Failures uint64 // requests reported as failed, with connections that could not be opened
+	// LastError is what went wrong the last time with a connection, a check
+	// or a request, and LastFailure when.
+	LastError   string
+	LastFailure time.Time
 	// Conns counts the connections to the address. Pools that share
 	// connections report the same ones.
 	Conns ConnCounts
@@ -106,10 +114,18 @@ func (p *Pool) Stats() PoolStats {
 
 func (m *Member) stats() MemberStats {
 	spec := m.spec.Load()
+	last := m.load.last.Load()
+	if last == nil {
+		last = new(failure)
+	}
+	m.pool.mu.Lock()
+	why := m.why
+	m.pool.mu.Unlock()
 	return MemberStats{
-		Name: spec.Name, Address: spec.Address, Affinity: m.affinity, State: m.State(),
+		Name: spec.Name, Address: spec.Address, Affinity: m.affinity, State: m.State(), Why: why,
 		Weight: spec.Weight, Priority: spec.Priority,
 		Active: m.Active(), Requests: m.load.requests.Load(), Failures: m.load.failed.Load(),
+		LastError: last.err, LastFailure: last.at,
 		Conns: m.server.connCounts(),
 	}
 }

@@ -42,6 +42,7 @@ func (p *Pool) refresh(why string) []Change {
 		from, to := m.State(), m.judge(now)
 		if from != to {
 			m.state.Store(uint32(to))
+			m.why = why
 			changes = append(changes, Change{p.cfg.Name, m.Name(), from, to, why})
 		}
 	}
