@@ -171,3 +171,17 @@ type AccessLogTotals struct {
 	Lines uint64 `json:"lines"` // written
 	Lost  uint64 `json:"lost"`  // that could not be
 }
+
+// Status is the state of a path in a word: "active", "backup", "stale", or
+// "closed" when it is no part of the connection any more.
+func (p *Path) Status() string {
+	switch {
+	case !p.Up:
+		return "closed"
+	case p.Stale:
+		return "stale"
+	case p.Backup:
+		return "backup"
+	}
+	return "active"
+}
