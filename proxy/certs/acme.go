@@ -4,8 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
+	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -24,7 +25,6 @@ type authority struct {
 	log      *slog.Logger
 	ctx      context.Context
 	cancel   context.CancelFunc
-	fetching sync.WaitGroup
 }
 
 const (
@@ -35,10 +35,17 @@ const (
 	// count them: Let's Encrypt allows five an hour for a name.
 	retryFirst = 15 * time.Minute
 	retryMost  = 4 * time.Hour
+	// askTimeout bounds one request to the authority.
+	askTimeout = time.Minute
 )
 
-func newAuthority(c *config.ACME, log *slog.Logger) *authority {
+// newAuthority begins. An error names the file it is about.
+func newAuthority(c *config.ACME, log *slog.Logger) (*authority, error) {
 	a := &authority{settings: *c, log: log}
+	client, err := newClient(c)
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range c.Domains {
 		a.domains = append(a.domains, normal(d))
 	}
@@ -47,22 +54,38 @@ func newAuthority(c *config.ACME, log *slog.Logger) *authority {
 		Cache:      autocert.DirCache(c.Cache),
 		HostPolicy: autocert.HostWhitelist(a.domains...),
 		Email:      c.Email,
-	}
-	if c.Directory != "" {
-		a.manager.Client = &acme.Client{DirectoryURL: c.Directory}
+		Client:     client,
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	for _, d := range a.domains {
-		a.fetching.Go(func() { a.fetch(d) })
+		go a.fetch(d)
 	}
-	return a
+	return a, nil
+}
+
+// newClient makes what talks to the authority.
+func newClient(c *config.ACME) (*acme.Client, error) {
+	client := &acme.Client{DirectoryURL: c.Directory, UserAgent: "braid"}
+	if c.Directory == "" {
+		client.DirectoryURL = autocert.DefaultACMEDirectory
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if c.CA != "" {
+		pool, _, err := readAuthorities(c.CA)
+		if err != nil {
+			return nil, err
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	}
+	client.HTTPClient = &http.Client{Transport: transport, Timeout: askTimeout}
+	return client, nil
 }
 
 // same reports whether b is about the same names at the same authority.
 func (a *authority) same(b *authority) bool {
 	x, y := &a.settings, &b.settings
 	return slices.Equal(a.domains, b.domains) && x.Email == y.Email && x.Directory == y.Directory &&
-		x.Cache == y.Cache && x.AcceptTerms == y.AcceptTerms
+		x.CA == y.CA && x.Cache == y.Cache && x.AcceptTerms == y.AcceptTerms
 }
 
 // covers reports whether the authority is asked for name.
@@ -77,6 +100,20 @@ func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, e
 		hello = &h
 	}
 	return a.manager.GetCertificate(hello)
+}
+
+// challenge answers the authority over HTTP. The library compares the host with
+// names, so a port has to go, which is there where another than 80 is passed on
+// to us.
+func (a *authority) challenge() http.Handler {
+	handler := a.manager.HTTPHandler(http.NotFoundHandler())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host, _, err := net.SplitHostPort(r.Host); err == nil {
+			r = r.Clone(r.Context())
+			r.Host = host
+		}
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // fetch gets the certificate for name, from the cache or from the authority. From

@@ -2,7 +2,7 @@ package certs
 
 import (
 	"crypto/tls"
-	"fmt"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -51,10 +51,13 @@ func NewServer(c *config.ServerTLS, mode config.Mode, http2 bool, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
+	if c.ACME == nil && len(f.certificates) == 0 {
+		return nil, errors.New("certs: neither certificates nor acme")
+	}
 	if c.ACME != nil {
-		s.acme = newAuthority(c.ACME, log)
-	} else if len(f.certificates) == 0 {
-		return nil, fmt.Errorf("certs: neither certificates nor acme")
+		if s.acme, err = newAuthority(c.ACME, log); err != nil {
+			return nil, err
+		}
 	}
 	s.use(f)
 	s.front = &front{config: &tls.Config{MinVersion: version(c.MinVersion)}}
@@ -154,13 +157,14 @@ func (s *Server) Continue(old *Server) {
 }
 
 // Challenge answers the authority's requests for
-// /.well-known/acme-challenge/ (RFC 8555 section 8.3), and 404 to all others.
+// /.well-known/acme-challenge/ (RFC 8555 section 8.3), and 404 or 403 to all
+// others.
 // It is nil without ACME.
 func (s *Server) Challenge() http.Handler {
 	if s.acme == nil {
 		return nil
 	}
-	return s.acme.manager.HTTPHandler(http.NotFoundHandler())
+	return s.acme.challenge()
 }
 
 // Reload reads the files now. If one is broken, the error names it and the old
