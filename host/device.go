@@ -10,6 +10,7 @@ import (
 
 	"github.com/braid-mptcp/braid/link"
 	"github.com/braid-mptcp/braid/stack"
+	"github.com/braid-mptcp/braid/stream"
 	"github.com/braid-mptcp/braid/wire"
 )
 
@@ -140,21 +141,40 @@ func (s *shard) takeAddresses(now time.Time, d *device) {
 	}
 }
 
-// read gives what arrives on d to the stack until d is closed or fails.
-func (s *shard) read(d *device) {
-	defer close(d.done)
+// inbox is what a device reads into. A connection may keep the memory that a
+// packet came in; the next one then goes into other memory.
+type inbox struct {
+	pkts    []link.Packet
+	buffers []*stream.Buffer
+}
+
+// newInbox makes an inbox for d.
+func (s *shard) newInbox(d *device) *inbox {
 	size := d.features.MTU
 	if d.features.MaxPacket > 0 {
 		size = MaxPacket
 	}
 	n := min(readArena/size, maxReadBatch)
-	pkts, buffers := make([]link.Packet, n), make([]byte, n*size)
+	in := &inbox{make([]link.Packet, n), make([]*stream.Buffer, n)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range in.buffers {
+		in.buffers[i] = s.stack.Buffer(size)
+		in.empty(i)
+	}
+	return in
+}
+
+// empty makes place i ready for a packet.
+func (in *inbox) empty(i int) { in.pkts[i] = link.Packet{Data: in.buffers[i].Mem} }
+
+// read gives what arrives on d to the stack until d is closed or fails.
+func (s *shard) read(d *device) {
+	defer close(d.done)
+	in := s.newInbox(d)
 	for {
-		for i := range pkts {
-			pkts[i] = link.Packet{Data: buffers[i*size : (i+1)*size : (i+1)*size]}
-		}
-		n, err := d.dev.Read(pkts)
-		s.input(pkts[:n])
+		n, err := d.dev.Read(in.pkts)
+		s.input(in, n)
 		if err != nil {
 			s.readFailed(d, err)
 			return
@@ -162,14 +182,18 @@ func (s *shard) read(d *device) {
 	}
 }
 
-func (s *shard) input(pkts []link.Packet) {
-	if len(pkts) == 0 {
+// input handles the first n packets.
+func (s *shard) input(in *inbox, n int) {
+	if n == 0 {
 		return
 	}
 	now := s.enter()
-	for i := range pkts {
-		p := &pkts[i]
-		s.stack.Input(now, p.Data, wire.Offload{SegSize: p.SegSize, PartialChecksum: p.PartialChecksum})
+	for i := range n {
+		p := &in.pkts[i]
+		off := wire.Offload{SegSize: p.SegSize, PartialChecksum: p.PartialChecksum}
+		s.stack.InputBuffer(now, p.Data, off, in.buffers[i])
+		in.buffers[i] = in.buffers[i].Renew()
+		in.empty(i)
 	}
 	s.leave(now)
 }

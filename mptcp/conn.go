@@ -215,9 +215,10 @@ func (c *Conn) reap(now time.Time) {
 	}
 }
 
-// Input takes a segment for one of the subflows.
-func (c *Conn) Input(now time.Time, sf *Subflow, seg *wire.Segment) {
-	sf.tc.Input(now, seg)
+// Input takes a segment for one of the subflows. The memory it refers to is the
+// caller's again afterwards, unless it is in's.
+func (c *Conn) Input(now time.Time, sf *Subflow, seg *wire.Segment, in *stream.Buffer) {
+	sf.tc.Input(now, seg, in)
 	c.afterwards(now)
 }
 

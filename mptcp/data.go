@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/stream"
 	"github.com/braid-mptcp/braid/tcp"
 	"github.com/braid-mptcp/braid/wire"
 )
@@ -276,12 +277,12 @@ const repairRTTs = 4
 const shortDSNRate = (1 << 32) / 120 / 4
 
 // insert puts received bytes in their place in the stream.
-func (c *Conn) insert(now time.Time, pos seq.Pos, b []byte) {
+func (c *Conn) insert(now time.Time, pos seq.Pos, b stream.Piece) {
 	before := c.in.Next()
-	n := c.in.Insert(pos, b)
+	n := c.in.InsertPiece(pos, b)
 	c.stats.BytesReceived += uint64(n)
-	if n < len(b) {
-		c.stats.BytesDuplicate += uint64(len(b) - n)
+	if n < b.Len() {
+		c.stats.BytesDuplicate += uint64(b.Len() - n)
 	}
 	if c.in.Next() == before {
 		return

@@ -152,9 +152,9 @@ func (sf *Subflow) addMapping(now time.Time, m mapping) {
 
 // Deliver takes bytes of the subflow: to their place in the stream when that
 // is known and they need no checking, else to staged.
-func (sf *Subflow) Deliver(now time.Time, pos seq.Pos, b []byte) {
+func (sf *Subflow) Deliver(now time.Time, pos seq.Pos, b stream.Piece) {
 	c := sf.conn
-	sf.stats.BytesReceived += uint64(len(b))
+	sf.stats.BytesReceived += uint64(b.Len())
 	if c.mode == modeClosed || sf.tc.State() == tcp.StateClosed {
 		return
 	}
@@ -162,16 +162,16 @@ func (sf *Subflow) Deliver(now time.Time, pos seq.Pos, b []byte) {
 		c.insert(now, pos+sf.shift, b)
 		return
 	}
-	end := pos + seq.Pos(len(b))
+	end := pos + seq.Pos(b.Len())
 	for pos < end && sf.tc.State() != tcp.StateClosed {
 		m, upTo := sf.maps.at(pos, end)
-		piece := b[:upTo-pos]
+		piece := b.Cut(0, int(upTo-pos))
 		if m == nil || m.staged {
 			sf.stage(now, pos, piece)
 		} else {
 			c.insert(now, m.data+pos-m.ssn.Lo, piece)
 		}
-		b, pos = b[upTo-pos:], upTo
+		b, pos = b.Cut(int(upTo-pos), b.Len()), upTo
 	}
 	if sf.staged != nil && pos == end {
 		sf.moveStaged(now)
@@ -182,13 +182,13 @@ func (sf *Subflow) Deliver(now time.Time, pos seq.Pos, b []byte) {
 // connection's window accounting (RFC 8684 section 3.3.1): at most a window,
 // since TCP took them, and the mapping before it that is not complete. A peer
 // that leaves more than that without a mapping is given up.
-func (sf *Subflow) stage(now time.Time, pos seq.Pos, b []byte) {
+func (sf *Subflow) stage(now time.Time, pos seq.Pos, b stream.Piece) {
 	if sf.staged == nil {
 		s := stream.NewRecv(sf.conn.host.Pool(), sf.conn.cfg.RecvBuffer+maxMapping)
 		s.Skip(sf.tc.RcvNxt())
 		sf.staged = &s
 	}
-	if sf.staged.Insert(pos, b) < len(b) {
+	if sf.staged.InsertPiece(pos, b) < b.Len() {
 		sf.reset(now, wire.ResetOutstanding, true)
 	}
 }
@@ -218,9 +218,9 @@ func (sf *Subflow) moveStaged(now time.Time) {
 // copyStaged gives the stream what staged has of rg.
 func (sf *Subflow) copyStaged(now time.Time, rg seq.Range, shift seq.Pos) {
 	for p := rg.Lo; p < rg.Hi && sf.conn.mode != modeClosed; { // insert may end it all
-		b := sf.staged.Slice(p, int(rg.Hi-p))
+		b := sf.staged.Piece(p, int(rg.Hi-p))
 		sf.conn.insert(now, p+shift, b)
-		p += seq.Pos(len(b))
+		p += seq.Pos(b.Len())
 	}
 }
 

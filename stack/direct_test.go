@@ -10,6 +10,7 @@ import (
 	"github.com/braid-mptcp/braid/mptcp"
 	"github.com/braid-mptcp/braid/sim"
 	"github.com/braid-mptcp/braid/stack"
+	"github.com/braid-mptcp/braid/stream"
 )
 
 // direct is two stacks with nothing between them: what one says the other hears
@@ -20,7 +21,7 @@ type direct struct {
 	server *stack.Stack
 	at     netip.AddrPort // where the server listens
 	now    time.Time
-	buf    []byte
+	in     map[*stack.Stack]*stream.Buffer // what it reads its next packet into
 	tap    func(toServer bool, pkt []byte)
 	// Of the last connection.
 	dialled, accepted *mptcp.Conn
@@ -34,9 +35,11 @@ func newDirect(t testing.TB, paths int, cfg stack.Config) *direct {
 	r := rand.New(rand.NewPCG(1, 1))
 	cfg.Rand = r.Uint64
 	d := &direct{
-		t: t, client: stack.New(cfg), server: stack.New(cfg), now: sim.Epoch, buf: make([]byte, 1<<16+64),
+		t: t, client: stack.New(cfg), server: stack.New(cfg), now: sim.Epoch,
 		at: netip.AddrPortFrom(simtest.ServerAddr(0), simtest.ServerPort),
 	}
+	const packet = 1<<16 + 64
+	d.in = map[*stack.Stack]*stream.Buffer{d.client: d.client.Buffer(packet), d.server: d.server.Buffer(packet)}
 	for i := range paths {
 		d.check(d.client.AddAddress(d.now, stack.Address{Addr: simtest.ClientAddr(i), Bits: 24, Flags: mptcp.EndpointSubflow}))
 		d.check(d.server.AddAddress(d.now, stack.Address{Addr: simtest.ServerAddr(i), Bits: 24, Flags: mptcp.EndpointSignal}))
@@ -64,15 +67,17 @@ func (d *direct) round() bool {
 func (d *direct) pass(from, to *stack.Stack) bool {
 	said := false
 	for {
-		n, off, ok := from.Output(d.now, d.buf)
+		in := d.in[to]
+		n, off, ok := from.Output(d.now, in.Mem)
 		if !ok {
 			break
 		}
 		said = true
 		if d.tap != nil {
-			d.tap(to == d.server, d.buf[:n])
+			d.tap(to == d.server, in.Mem[:n])
 		}
-		to.Input(d.now, d.buf[:n], off)
+		to.InputBuffer(d.now, in.Mem[:n], off, in)
+		d.in[to] = in.Renew()
 	}
 	for _, s := range [...]*stack.Stack{from, to} {
 		if at := s.NextTimeout(); !at.IsZero() && !at.After(d.now) {

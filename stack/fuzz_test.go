@@ -536,14 +536,16 @@ func (f *fuzzer) checkAll(step int) {
 			if n > 100_000 {
 				f.t.Fatalf("step %d: stack %d never ends to send", step, i)
 			}
-			size, off, ok := s.Output(f.now, f.buf)
+			to := [2]*stack.Stack{f.server, f.client}[i]
+			in := f.in[to]
+			size, off, ok := s.Output(f.now, in.Mem)
 			if !ok {
 				break
 			}
 			if f.packets++; f.packets%7 != 0 { // the others are lost
-				to := [2]*stack.Stack{f.server, f.client}[i]
-				f.sniff(i == 0, f.buf[:size])
-				to.Input(f.now, f.buf[:size], off)
+				f.sniff(i == 0, in.Mem[:size])
+				to.InputBuffer(f.now, in.Mem[:size], off, in)
+				f.in[to] = in.Renew()
 			}
 		}
 		f.events(s)

@@ -6,11 +6,21 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/mptcp"
+	"github.com/braid-mptcp/braid/stream"
 	"github.com/braid-mptcp/braid/wire"
 )
 
-// Input takes an IP packet from a device. pkt is the caller's again afterwards.
+// Input is InputBuffer for a packet in memory that stays the caller's.
 func (s *Stack) Input(now time.Time, pkt []byte, off wire.Offload) {
+	s.InputBuffer(now, pkt, off, nil)
+}
+
+// Buffer gives memory of n bytes to read a packet into, for InputBuffer.
+func (s *Stack) Buffer(n int) *stream.Buffer { return s.pool.Buffer(n) }
+
+// InputBuffer takes an IP packet from a device. It lies in memory of in, which a
+// connection may keep: the next packet goes into what in.Renew gives.
+func (s *Stack) InputBuffer(now time.Time, pkt []byte, off wire.Offload, in *stream.Buffer) {
 	s.stats.PacketsIn++
 	seg := &s.in
 	if err := wire.ParseSegment(pkt, seg, off.PartialChecksum); err != nil {
@@ -22,7 +32,7 @@ func (s *Stack) Input(now time.Time, pkt []byte, off wire.Offload) {
 	t := fourTuple{seg.Dst, seg.Src}
 	if sub, ok := s.bySegment[t]; ok {
 		if !sub.sf.Crosses(seg) {
-			sub.e.conn.Input(now, sub.sf, seg)
+			sub.e.conn.Input(now, sub.sf, seg, in)
 			return
 		}
 		if s.byToken[seg.Options.Join.Token] != sub.e || !sub.sf.GiveWay(now) {

@@ -17,10 +17,13 @@ const maxFree = 2048
 type Pool struct {
 	free []*block
 	used int // given out and not yet given back
+
+	buffers []*Buffer // with no holder
+	kept    int       // bytes of Buffers that streams keep
 }
 
-// InUse is the memory in bytes that buffers hold now.
-func (p *Pool) InUse() int { return p.used * blockSize }
+// InUse is the memory in bytes that streams hold now.
+func (p *Pool) InUse() int { return p.used*blockSize + p.kept }
 
 func (p *Pool) get() *block {
 	if p == nil {

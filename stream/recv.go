@@ -5,8 +5,11 @@ import "github.com/braid-mptcp/braid/seq"
 // Recv holds bytes that arrived, in any order, until they are read in order.
 // The first byte of the stream has position 1. The first copy of a byte wins;
 // later ones are dropped unread (RFC 8684 section 3.3.1).
+//
+// Large pieces stay in the Buffers they came in; the rest is copied.
 type Recv struct {
-	blocks blocks
+	kept   pieces
+	blocks blocks  // where kept has nothing
 	read   seq.Pos // next byte to be read
 	next   seq.Pos // first byte not there: all before it are
 	ahead  seq.Set // what is there beyond next
@@ -52,19 +55,22 @@ func (r *Recv) Edge(step int) seq.Pos {
 // WouldGain is by how many bytes the window offered last has fallen behind.
 func (r *Recv) WouldGain() int { return int(r.read + seq.Pos(r.limit) - r.edge) }
 
-// Insert takes the bytes from position p on, as far as they are new and lie
-// within the window, and returns how many that were.
-func (r *Recv) Insert(p seq.Pos, data []byte) int {
+// Insert is InsertPiece for bytes in memory that stays the caller's.
+func (r *Recv) Insert(p seq.Pos, data []byte) int { return r.InsertPiece(p, Piece{Data: data}) }
+
+// InsertPiece takes the bytes from position p on, as far as they are new and
+// lie within the window, and returns how many that were.
+func (r *Recv) InsertPiece(p seq.Pos, data Piece) int {
 	most := r.edge
 	if r.Lenient {
 		most += seq.Pos(r.limit)
 	}
-	want := seq.Range{Lo: max(p, r.next), Hi: min(p+seq.Pos(len(data)), most)}
+	want := seq.Range{Lo: max(p, r.next), Hi: min(p+seq.Pos(data.Len()), most)}
 	if want.Empty() {
 		return 0
 	}
 	if want.Lo == r.next && r.ahead.Empty() { // the usual case
-		r.blocks.write(want.Lo, data[want.Lo-p:want.Hi-p])
+		r.put(want.Lo, data.Cut(int(want.Lo-p), int(want.Hi-p)))
 		r.next = want.Hi
 		return want.Len()
 	}
@@ -72,7 +78,7 @@ func (r *Recv) Insert(p seq.Pos, data []byte) int {
 	for rest := want; !rest.Empty(); {
 		gap, next := r.ahead.NextGap(rest)
 		if !gap.Empty() {
-			r.blocks.write(gap.Lo, data[gap.Lo-p:gap.Hi-p])
+			r.put(gap.Lo, data.Cut(int(gap.Lo-p), int(gap.Hi-p)))
 			n += gap.Len()
 		}
 		rest.Lo = next
@@ -85,6 +91,15 @@ func (r *Recv) Insert(p seq.Pos, data []byte) int {
 	return n
 }
 
+// put keeps or copies bytes that are new.
+func (r *Recv) put(p seq.Pos, data Piece) {
+	if data.worthKeeping() {
+		r.kept.add(p, data)
+		return
+	}
+	r.blocks.write(p, data.Data)
+}
+
 // Has reports whether all bytes of rg have arrived (read ones included).
 func (r *Recv) Has(rg seq.Range) bool {
 	rg.Lo = max(rg.Lo, r.next)
@@ -94,21 +109,41 @@ func (r *Recv) Has(rg seq.Range) bool {
 // Read moves bytes out, in order.
 func (r *Recv) Read(b []byte) int {
 	n := min(len(b), r.Readable())
-	r.blocks.read(r.read, b[:n])
-	r.read += seq.Pos(n)
+	for got := 0; got < n; {
+		k := copy(b[got:n], r.Slice(r.read, n-got))
+		r.read += seq.Pos(k)
+		got += k
+	}
 	if r.read == r.next && r.ahead.Empty() {
-		r.blocks.release() // an idle connection holds no memory
+		r.release() // an idle connection holds no memory
 	} else {
-		r.blocks.free(r.read)
+		r.free(r.read)
 	}
 	return n
 }
 
-// Slice gives the longest run of bytes at p that lie together in memory, at
+// Piece gives the longest run of bytes at p that lie together in memory, at
 // most n; they must have arrived and not been read.
-func (r *Recv) Slice(p seq.Pos, n int) []byte {
-	b := r.blocks.at(p)
-	return b[:min(n, len(b))]
+func (r *Recv) Piece(p seq.Pos, n int) Piece {
+	data, next := r.kept.at(p, p+seq.Pos(n))
+	if data.In == nil {
+		data.Data = r.blocks.at(p)
+	}
+	return data.Cut(0, min(data.Len(), int(next-p)))
+}
+
+// Slice is Piece without its Buffer.
+func (r *Recv) Slice(p seq.Pos, n int) []byte { return r.Piece(p, n).Data }
+
+// free gives back the memory below p.
+func (r *Recv) free(p seq.Pos) {
+	r.kept.free(p)
+	r.blocks.free(p)
+}
+
+func (r *Recv) release() {
+	r.kept.release()
+	r.blocks.release()
 }
 
 // Skip gives up everything below p, read or not, arrived or not.
@@ -124,7 +159,7 @@ func (r *Recv) Skip(p seq.Pos) {
 		r.next = rg.Hi
 		r.ahead.Remove(rg)
 	}
-	r.blocks.free(p)
+	r.free(p)
 	r.edge = max(r.edge, p+seq.Pos(r.limit))
 }
 
@@ -132,7 +167,7 @@ func (r *Recv) Skip(p seq.Pos) {
 func (r *Recv) Clear() {
 	r.read = r.next
 	r.ahead = seq.Set{}
-	r.blocks.release()
+	r.release()
 }
 
 // Holds reports whether any byte of rg is waiting here.

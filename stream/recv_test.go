@@ -262,6 +262,9 @@ func TestRecvAgainstModel(t *testing.T) {
 			}
 			stepRecv(t, r, &got, &m, seed, step)
 		}
+		if got.Clear(); got.blocks.pool.InUse() != 0 {
+			t.Fatalf("seed %d: %d bytes in use in the end", seed, got.blocks.pool.InUse())
+		}
 	}
 }
 
@@ -280,8 +283,16 @@ func stepRecv(t *testing.T, r *rand.Rand, got *Recv, m *recvModel, seed uint64, 
 			p = m.next
 		}
 		data := fill(p, n, byte(step))
-		if g, w := got.Insert(p, data), m.insert(p, data); g != w {
-			fail("Insert", g, w)
+		in := got.blocks.pool.Buffer(2 * blockSize)
+		piece := Piece{in.Mem[:copy(in.Mem, data)], in}
+		if r.IntN(3) == 0 {
+			piece.In = nil
+		}
+		if g, w := got.InsertPiece(p, piece), m.insert(p, data); g != w {
+			fail("InsertPiece", g, w)
+		}
+		if in.Renew() == in {
+			clear(in.Mem) // as the next packet would
 		}
 	case 4, 5:
 		b := make([]byte, r.IntN(2*blockSize))

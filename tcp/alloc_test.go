@@ -56,7 +56,7 @@ func (l *loop) move(from, to *Stream) bool {
 	moved := false
 	for from.Conn.Output(l.now, &l.packet) {
 		l.parse()
-		to.Conn.Input(l.now, &l.seg)
+		to.Conn.Input(l.now, &l.seg, nil)
 		moved = true
 	}
 	return moved
@@ -127,7 +127,7 @@ func TestNoAllocationsUnderLoss(t *testing.T) {
 				continue // lost
 			}
 			l.parse()
-			l.b.Conn.Input(l.now, &l.seg)
+			l.b.Conn.Input(l.now, &l.seg, nil)
 			l.move(l.b, l.a)
 		}
 		for l.b.in.Readable() < 14000 {

@@ -36,11 +36,11 @@ func Example() {
 		for moved := true; moved; now = now.Add(5 * time.Millisecond) {
 			moved = false
 			for next(b) {
-				a.Conn.Input(now, &seg)
+				a.Conn.Input(now, &seg, nil)
 				moved = true
 			}
 			for next(a) {
-				b.Conn.Input(now, &seg)
+				b.Conn.Input(now, &seg, nil)
 				moved = true
 			}
 		}

@@ -214,7 +214,7 @@ func (f *fuzzer) receive(flags wire.Flags, delta, ack seq.Pos, n int) {
 	}
 	f.note(fmt.Sprintf("< %s", f.peers().text(&seg)))
 	opening := c.state == StateSynSent
-	c.Input(f.now, &seg)
+	c.Input(f.now, &seg, nil)
 	if opening && c.state != StateSynSent {
 		f.peerISN = c.rcv.irs // any SYN will do
 	}

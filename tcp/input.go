@@ -4,12 +4,14 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/stream"
 	"github.com/braid-mptcp/braid/wire"
 )
 
 // Input takes a segment that was addressed to this connection (RFC 9293
-// section 3.10.7). seg is the caller's again afterwards.
-func (c *Conn) Input(now time.Time, seg *wire.Segment) {
+// section 3.10.7). seg is the caller's again afterwards, and so is the memory it
+// refers to, unless that is in's.
+func (c *Conn) Input(now time.Time, seg *wire.Segment, in *stream.Buffer) {
 	if c.state == StateClosed {
 		return
 	}
@@ -49,7 +51,7 @@ func (c *Conn) Input(now time.Time, seg *wire.Segment) {
 	if !opening && !c.upper.Received(now, seg) || c.state == StateClosed {
 		return
 	}
-	c.handleData(now, seg, pos)
+	c.handleData(now, seg, pos, in)
 }
 
 // checkSequence is the first check of section 3.10.7.4.

@@ -192,7 +192,7 @@ func (p *testPair) deliver(f flight) {
 		}
 		return
 	}
-	f.to.s.Conn.Input(p.now, &seg)
+	f.to.s.Conn.Input(p.now, &seg, nil)
 }
 
 // run steps until done, or fails after limit of virtual time.

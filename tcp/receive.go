@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/stream"
 	"github.com/braid-mptcp/braid/wire"
 )
 
@@ -49,7 +50,7 @@ func (a *acker) duplicate(r seq.Range) { a.dup = r }
 
 // handleData is the seventh and eighth step of section 3.10.7.4: the
 // segment's bytes and its FIN.
-func (c *Conn) handleData(now time.Time, seg *wire.Segment, pos seq.Pos) {
+func (c *Conn) handleData(now time.Time, seg *wire.Segment, pos seq.Pos, buf *stream.Buffer) {
 	if seg.Flags.Has(wire.SYN) {
 		return // data with a SYN is for the peer to send again
 	}
@@ -73,7 +74,7 @@ func (c *Conn) handleData(now time.Time, seg *wire.Segment, pos seq.Pos) {
 	}
 	if !in.Empty() {
 		c.measureRecvRTT(now, seg)
-		c.takeBytes(now, in, seg.Payload[in.Lo-pos:in.Hi-pos])
+		c.takeBytes(now, in, stream.Piece{Data: seg.Payload[in.Lo-pos : in.Hi-pos], In: buf})
 	} else {
 		c.ack.now = true // a probe of our closed window
 	}
@@ -88,12 +89,12 @@ const maxAhead = 4096
 
 // takeBytes delivers the new ones among b, which lies at rg, and decides when
 // to acknowledge (RFC 5681 section 4.2).
-func (c *Conn) takeBytes(now time.Time, rg seq.Range, b []byte) {
+func (c *Conn) takeBytes(now time.Time, rg seq.Range, b stream.Piece) {
 	if rg.Lo == c.rcv.nxt && c.rcv.ahead.Empty() {
-		c.stats.BytesReceived += uint64(len(b))
+		c.stats.BytesReceived += uint64(b.Len())
 		c.upper.Deliver(now, rg.Lo, b)
 		c.rcv.nxt = rg.Hi
-		c.scheduleAck(now, len(b))
+		c.scheduleAck(now, b.Len())
 		c.upper.InOrder(now, c.rcv.nxt)
 		return
 	}
@@ -115,7 +116,7 @@ func (c *Conn) takeBytes(now time.Time, rg seq.Range, b []byte) {
 
 // takeGaps delivers what of b, which lies at rg, was not there yet. The first
 // part that was is for a DSACK.
-func (c *Conn) takeGaps(now time.Time, rg seq.Range, b []byte) {
+func (c *Conn) takeGaps(now time.Time, rg seq.Range, b stream.Piece) {
 	var dup seq.Range
 	for rest := rg; !rest.Empty(); {
 		gap, next := c.rcv.ahead.NextGap(rest)
@@ -124,7 +125,7 @@ func (c *Conn) takeGaps(now time.Time, rg seq.Range, b []byte) {
 		}
 		if !gap.Empty() {
 			c.stats.BytesReceived += uint64(gap.Len())
-			c.upper.Deliver(now, gap.Lo, b[gap.Lo-rg.Lo:gap.Hi-rg.Lo])
+			c.upper.Deliver(now, gap.Lo, b.Cut(int(gap.Lo-rg.Lo), int(gap.Hi-rg.Lo)))
 		}
 		rest.Lo = next
 	}

@@ -140,8 +140,8 @@ func (s *Stream) Overhead() int                       { return 0 }
 func (s *Stream) Options(time.Time, *wire.Segment, *Chunk, int) {}
 func (s *Stream) Received(time.Time, *wire.Segment) bool        { return true }
 
-func (s *Stream) Deliver(now time.Time, pos seq.Pos, b []byte) { s.in.Insert(pos, b) }
-func (s *Stream) InOrder(time.Time, seq.Pos)                   {}
+func (s *Stream) Deliver(now time.Time, pos seq.Pos, b stream.Piece) { s.in.InsertPiece(pos, b) }
+func (s *Stream) InOrder(time.Time, seq.Pos)                         {}
 
 func (s *Stream) Window() int {
 	step := 1

@@ -149,7 +149,7 @@ func (tc *testConn) segment(text string) *wire.Segment {
 func (tc *testConn) inject(texts ...string) {
 	tc.t.Helper()
 	for _, text := range texts {
-		tc.c.Input(tc.now, tc.segment(text))
+		tc.c.Input(tc.now, tc.segment(text), nil)
 		tc.drain()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/stream"
 	"github.com/braid-mptcp/braid/wire"
 )
 
@@ -72,7 +73,7 @@ type Upper interface {
 	// drops the rest of the segment.
 	Received(now time.Time, seg *wire.Segment) bool
 	// Deliver gives bytes that arrived, each once, in any order.
-	Deliver(now time.Time, pos seq.Pos, b []byte)
+	Deliver(now time.Time, pos seq.Pos, b stream.Piece)
 	// InOrder says that all bytes below pos have been delivered.
 	InOrder(now time.Time, pos seq.Pos)
 	// Window is the receive window to advertise, in bytes.

@@ -46,7 +46,7 @@ var Packages = []Package{
 		"a device, nothing more"},
 	{"link/afpacket", "packet socket on a host's own address", []string{"link", "link/internal/vnet"},
 		"a device, nothing more"},
-	{"host", "drives a stack over devices; net.Conn and net.Listener", []string{"seq", "wire", "cc", "tcp", "mptcp", "stack", "link"},
+	{"host", "drives a stack over devices; net.Conn and net.Listener", []string{"seq", "wire", "cc", "stream", "tcp", "mptcp", "stack", "link"},
 		"the one place where core, devices, goroutines and the clock meet"},
 	{"internal/netns", "network namespaces for tests", nil,
 		"a test kit for any package, so it depends on none"},

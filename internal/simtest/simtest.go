@@ -13,6 +13,7 @@ import (
 	"github.com/braid-mptcp/braid/mptcp"
 	"github.com/braid-mptcp/braid/sim"
 	"github.com/braid-mptcp/braid/stack"
+	"github.com/braid-mptcp/braid/stream"
 	"github.com/braid-mptcp/braid/wire"
 )
 
@@ -26,13 +27,16 @@ type Host struct {
 	Events []stack.Event
 	// Apps are the applications in the order they began.
 	Apps []*App
+
+	in *stream.Buffer // for the next packet
 }
 
 // NewHost makes a host with a stack of its own, random as seed says.
 func NewHost(name string, seed uint64, cfg stack.Config) *Host {
 	r := rand.New(rand.NewPCG(seed, uint64(name[0])))
 	cfg.Rand = r.Uint64
-	return &Host{Name: name, Stack: stack.New(cfg)}
+	s := stack.New(cfg)
+	return &Host{Name: name, Stack: s, in: s.Buffer(1 << 16)}
 }
 
 // Dial begins a connection with an application.
@@ -52,7 +56,10 @@ func (h *Host) run(c *mptcp.Conn, app *App) *App {
 }
 
 // Input, Output, NextTimeout and Advance make Host a sim.Endpoint.
-func (h *Host) Input(now time.Time, pkt []byte, off wire.Offload) { h.Stack.Input(now, pkt, off) }
+func (h *Host) Input(now time.Time, pkt []byte, off wire.Offload) {
+	h.Stack.InputBuffer(now, h.in.Mem[:copy(h.in.Mem, pkt)], off, h.in)
+	h.in = h.in.Renew()
+}
 
 func (h *Host) NextTimeout() time.Time {
 	next := h.Stack.NextTimeout()
