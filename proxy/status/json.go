@@ -21,6 +21,7 @@ type snapshotJSON struct {
 	ConfigLoaded *time.Time   `json:"config_loaded,omitempty"`
 	Listeners    []Listener   `json:"listeners"`
 	Open         int          `json:"connections_open"`
+	Matching     int          `json:"connections_matching"`
 	Connections  []Connection `json:"connections"`
 	Pools        []poolJSON   `json:"pools"`
 	Totals       Totals       `json:"totals"`
@@ -31,7 +32,7 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 	doc := snapshotJSON{
 		Time: s.Time, Started: s.Started, Uptime: max(s.Time.Sub(s.Started), 0).Seconds(),
 		Version: s.Version, Stack: s.Stack, Ready: s.Ready, Draining: s.Draining,
-		Listeners: list(s.Listeners), Open: s.Open, Connections: list(s.Connections),
+		Listeners: list(s.Listeners), Open: s.Open, Matching: s.Matching, Connections: list(s.Connections),
 		Pools: make([]poolJSON, len(s.Pools)), Totals: s.Totals,
 	}
 	if !s.ConfigLoaded.IsZero() {

@@ -33,8 +33,11 @@ type Snapshot struct {
 	// detail, MaxConnections at most.
 	Open        int
 	Connections []Connection
-	Pools       []balance.PoolStats
-	Totals      Totals
+	// Matching counts those that fit a query, when Connections is a part of
+	// its results; 0 otherwise.
+	Matching int
+	Pools    []balance.PoolStats
+	Totals   Totals
 }
 
 // Listener is an address, or several, at which clients connect.
