@@ -136,6 +136,55 @@ func TestFromFlags(t *testing.T) {
 	}
 }
 
+func TestFlags(t *testing.T) {
+	dir := t.TempDir()
+	missing := filepath.Join(dir, "missing.pem")
+	for _, test := range []struct {
+		flags Flags
+		want  []string // of the error, or of what Print has to have
+	}{
+		{Flags{Mode: "tcp", Stack: "user", Interfaces: []string{"eth0"}, Endpoints: []string{"dev eth0 backup"}},
+			[]string{"mode: tcp", "stack: user", "eth0", "dev eth0 backup"}},
+		{Flags{Policy: "maglev", HTTPReuse: "always", Check: "/health", SendProxy: "v2"},
+			[]string{"policy: maglev", "http_reuse: always", "path: /health", "type: http", "send_proxy: v2"}},
+		{Flags{Check: "tcp"}, []string{"type: tcp"}},
+		{Flags{Check: "tls"}, []string{"type: tls"}},
+		{Flags{Admin: "127.0.0.1:9000", AccessLog: "json", LogFormat: "json", LogLevel: "debug"},
+			[]string{"address: 127.0.0.1:9000", "level: debug", "format: json"}},
+		{Flags{Mode: "htpt"}, []string{`--mode: "htpt" is not a value; did you mean "http"?`}},
+		{Flags{Stack: "x"}, []string{`--stack: "x" is not a value; there are auto, kernel, plain, user`}},
+		{Flags{Policy: "least-connections"}, []string{`did you mean "least_connections"?`}},
+		{Flags{HTTPReuse: "alway"}, []string{`--http-reuse: `, `did you mean "always"?`}},
+		{Flags{Check: "health"}, []string{`--check: "health" is neither a path`}},
+		{Flags{SendProxy: "v3"}, []string{`--send-proxy: `}},
+		{Flags{Admin: "9000"}, []string{`--admin: "9000": want host:port`}},
+		{Flags{Admin: "mptcp@:9000"}, []string{`admin.address: is for plain TCP`}},
+		{Flags{AccessLog: "apache"}, []string{`--access-log: `}},
+		{Flags{LogFormat: "x"}, []string{`--log: `}},
+		{Flags{LogLevel: "x"}, []string{`--log-level: `}},
+		{Flags{TLSKey: missing}, []string{`--tls-key: needs --tls-cert`}},
+		{Flags{TLSCert: missing}, []string{`tls.certificates[0].cert: ` + missing + `: no such file`}},
+		{Flags{Policy: "x", Mode: "y"}, []string{"--mode", "--policy"}}, // all at once
+	} {
+		test.flags.Listen, test.flags.Backends = []string{":80"}, []string{"a:1"}
+		c, err := test.flags.Config()
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			got = printed(t, c)
+			if !same(parseOK(t, got), c) {
+				t.Errorf("%+v: printed it means something else:\n%s", test.flags, got)
+			}
+		}
+		for _, want := range test.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%+v: got %s, want %s", test.flags, got, want)
+			}
+		}
+	}
+}
+
 // FuzzParse: whatever a file holds, there is an answer, and what is accepted
 // means the same when it is printed.
 func FuzzParse(f *testing.F) {
