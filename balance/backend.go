@@ -207,7 +207,7 @@ func (m *Member) admit(r Request) bool {
 		}
 	}
 	if limit > 0 && m.pool.cfg.Reuse.LimitType == LimitStrict &&
-		!m.server.couldServe(m.pool.cfg.Reuse.groupOf(r.Client), limit) {
+		!m.server.couldServe(m.pool.cfg.Reuse.sharersOf(r), limit) {
 		m.load.active.Add(-1)
 		return false
 	}

@@ -95,15 +95,16 @@ func (c *Client) takeBound(p *Pool) (taken, *Member) {
 	return taken{}, nil
 }
 
-// takeOwn takes an idle connection to s that only this client may use.
-func (c *Client) takeOwn(s *server) taken {
+// takeOwn takes an idle connection to s that only this client may use, for
+// requests of that name.
+func (c *Client) takeOwn(s *server, name string) taken {
 	if c.owned.Load() == 0 {
 		return taken{}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conn := range c.own {
-		if conn.server != s {
+		if conn.server != s || conn.group.name != name {
 			continue
 		}
 		if t := conn.server.takeThis(conn); t.conn != nil {

@@ -2,7 +2,6 @@ package balance
 
 import (
 	"net"
-	"net/netip"
 	"time"
 )
 
@@ -170,8 +169,8 @@ func (c *Conn) close(why CloseReason) {
 }
 
 // newConn wraps a connection that was just opened.
-func newConn(nc net.Conn, s *server, w *watch, owner *Client, clients netip.Addr) *Conn {
-	c := &Conn{conn: nc, server: s, opened: s.now(), owner: owner, stated: -1, group: group{clients: clients}}
+func newConn(nc net.Conn, s *server, w *watch, owner *Client, who sharers) *Conn {
+	c := &Conn{conn: nc, server: s, opened: s.now(), owner: owner, stated: -1, group: group{sharers: who}}
 	c.peer.init(nc, w)
 	return c
 }

@@ -135,6 +135,10 @@ func (cfg Config) normal() (Config, error) {
 type Request struct {
 	// Client is whose request it is. It is needed.
 	Client *Client
+	// Name is what the connection is opened for, besides the backend: the
+	// name of a site in TLS, say. Only requests with equal ones share
+	// connections.
+	Name string
 	// Hash is for Maglev; see HashKey.
 	Hash uint64
 	// Affinity is the word of the member that should serve the request,
@@ -222,7 +226,7 @@ func (p *Pool) Get(ctx context.Context, r Request) (*Conn, error) {
 		if errors.Is(err, errNoRoom) {
 			continue
 		}
-		if try++; ctx.Err() != nil || try > p.cfg.ConnectRetries || !p.budget.withdraw() {
+		if try++; ctx.Err() != nil || try > p.cfg.ConnectRetries {
 			return nil, err
 		}
 		r.Avoid = m
@@ -324,13 +328,13 @@ func (p *Pool) reuse(m *Member, r Request, first bool) *Conn {
 	if !private && first && mode == ReuseSafe {
 		return nil
 	}
-	clients := p.cfg.Reuse.groupOf(r.Client)
+	who := p.cfg.Reuse.sharersOf(r)
 	for {
 		t := taken{}
 		if private {
-			t = r.Client.takeOwn(m.server)
+			t = r.Client.takeOwn(m.server, r.Name)
 		} else {
-			t = m.server.take(clients, first && mode == ReuseAggressive)
+			t = m.server.take(who, first && mode == ReuseAggressive)
 		}
 		if t.conn == nil {
 			return nil
@@ -355,7 +359,7 @@ func (p *Pool) dial(ctx context.Context, m *Member, r Request) (*Conn, error) {
 	if p.private() {
 		owner = r.Client
 	}
-	c := newConn(nc, m.server, &p.set.watch, owner, p.cfg.Reuse.groupOf(r.Client))
+	c := newConn(nc, m.server, &p.set.watch, owner, p.cfg.Reuse.sharersOf(r))
 	if owner != nil && !owner.adopt(c, false) {
 		c.lastUse = true
 	}

@@ -173,3 +173,8 @@ func (r *Reuse) groupOf(c *Client) netip.Addr {
 	}
 	return prefix.Addr()
 }
+
+// sharersOf gives the requests with which r shares connections.
+func (r *Reuse) sharersOf(request Request) sharers {
+	return sharers{r.groupOf(request.Client), request.Name}
+}

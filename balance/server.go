@@ -30,9 +30,18 @@ type scope struct {
 // group is who may use an idle connection. Those that have been reused are
 // apart, for ReuseAggressive.
 type group struct {
-	clients netip.Addr // see Reuse.groupOf
-	proven  bool
+	sharers
+	proven bool
 }
+
+// sharers are requests that share connections.
+type sharers struct {
+	clients netip.Addr // see Reuse.groupOf
+	name    string     // Request.Name
+}
+
+// everybody says that there are no others.
+func (s sharers) everybody() bool { return !s.clients.IsValid() && s.name == "" }
 
 // server is an address with the connections to it. Several members may lead to
 // one: those of pools that share, and those before and after a reload.
@@ -72,14 +81,14 @@ type taken struct {
 	why     CloseReason // for which reason
 }
 
-// take takes an idle connection that clients may use; conn is nil when there is
+// take takes an idle connection that requests of who may use; conn is nil when there is
 // none. proven asks for one that has been reused before.
-func (s *server) take(clients netip.Addr, proven bool) taken {
+func (s *server) take(who sharers, proven bool) taken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.top(group{clients, true})
+	c := s.top(group{who, true})
 	if c == nil && !proven {
-		c = s.top(group{clients, false})
+		c = s.top(group{who, false})
 	}
 	if c == nil {
 		return taken{}
@@ -109,12 +118,12 @@ func (s *server) takeThis(c *Conn) taken {
 	return s.taken(c)
 }
 
-// couldServe says whether a request of these clients finds an idle connection
+// couldServe says whether a request of who finds an idle connection
 // or room for a new one.
-func (s *server) couldServe(clients netip.Addr, limit int64) bool {
+func (s *server) couldServe(who sharers, limit int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return int64(s.open) < limit || s.top(group{clients, true}) != nil || s.top(group{clients, false}) != nil
+	return int64(s.open) < limit || s.top(group{who, true}) != nil || s.top(group{who, false}) != nil
 }
 
 // reserve makes room for a connection that is going to be opened. victim, if
@@ -307,7 +316,7 @@ func (s *server) setMembers(change func([]*Member) []*Member) {
 // The rest are the lists. The lock is held.
 
 func (s *server) top(g group) *Conn {
-	if !g.clients.IsValid() {
+	if g.everybody() {
 		return s.common[index(g.proven)]
 	}
 	return s.tops[g]
@@ -315,7 +324,7 @@ func (s *server) top(g group) *Conn {
 
 func (s *server) setTop(g group, c *Conn) {
 	switch {
-	case !g.clients.IsValid():
+	case g.everybody():
 		s.common[index(g.proven)] = c
 	case c == nil:
 		delete(s.tops, g)
