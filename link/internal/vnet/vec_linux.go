@@ -34,7 +34,7 @@ func (v *Vec) call(trap, fd uintptr, data []byte) (int, unix.Errno) {
 	v.iov[1].Base = unsafe.SliceData(data)
 	v.iov[1].SetLen(len(data))
 	for {
-		n, _, errno := unix.Syscall(trap, fd, uintptr(unsafe.Pointer(&v.iov)), uintptr(len(v.iov)))
+		n, _, errno := unix.RawSyscall(trap, fd, uintptr(unsafe.Pointer(&v.iov)), uintptr(len(v.iov)))
 		if errno == unix.EINTR {
 			continue
 		}
