@@ -69,7 +69,7 @@ func (a *answer) begin() verdict {
 		case isTimeout(err):
 			a.err = ErrServerTimeout
 		case a.reused:
-			a.err = errDead
+			a.err = ErrDead
 		default:
 			a.err = ErrServerClosed
 		}
@@ -80,7 +80,7 @@ func (a *answer) begin() verdict {
 		c.startPump()
 		return rest
 	}
-	c.setServerRead(w.settings.Timeouts.Response)
+	c.setServerRead(w.responseTimeout())
 	return rest
 }
 
@@ -183,6 +183,9 @@ func (a *answer) beginResponse() verdict {
 	a.headDone, a.status = true, r.Status
 	w.mark(&w.x.Stats.Answered)
 	w.x.Response = r
+	if a.goesAgain() {
+		return a.fail(errAgain)
+	}
 	a.last = c.lastResponse() || !w.whole && !w.pump.complete.Load()
 	old := w.req.Minor == 0
 	switch r.Body.Kind {
@@ -317,7 +320,7 @@ func (a *answer) prepareBody() {
 	if kind == ByLength && a.left <= int64(len(a.small)) {
 		return
 	}
-	a.large = a.c.engine.large.Get().(*[]byte)
+	a.large = a.c.engine.getLarge(len(a.small))
 	rest := a.buf[a.start:a.end]
 	a.buf = *a.large
 	a.start = a.base

@@ -19,7 +19,8 @@ type clientConn struct {
 	frontend *Frontend
 	client   netip.AddrPort
 	local    netip.AddrPort
-	data     any // Exchange.ConnData
+	data     any      // Exchange.ConnData
+	streams  *Streams // whose stream this is; nil: a connection
 	closed   func(any)
 	trace    Trace
 	traced   *TraceConfig // what trace was made for; nil: it was not
@@ -119,11 +120,20 @@ func (c *clientConn) serve() {
 // setRead and its like set the deadline that is d away. They are false if the
 // old one has passed.
 func (c *clientConn) setRead(d time.Duration, p phase) bool {
-	return c.read.set(c.engine.sweeper.in(d), p)
+	return c.read.set(c.deadline(d), p)
 }
 
 func (c *clientConn) setServerRead(d time.Duration) bool {
-	return c.serverRead.set(c.engine.sweeper.in(d), inMessage)
+	return c.serverRead.set(c.deadline(d), inMessage)
+}
+
+// deadline is d away, or that of the whole request if it comes sooner.
+func (c *clientConn) deadline(d time.Duration) time.Duration {
+	t := c.engine.sweeper.in(d)
+	if w := c.work; w != nil && w.until > 0 {
+		t = min(t, w.until)
+	}
+	return t
 }
 
 // clientBlocked and serverBlocked set the deadlines of writes that wait.
@@ -134,12 +144,12 @@ type (
 
 func (b *clientBlocked) blocked() {
 	c := (*clientConn)(b)
-	c.write.set(c.engine.sweeper.in(c.timeouts().Write), inMessage)
+	c.write.set(c.deadline(c.timeouts().Write), inMessage)
 }
 
 func (b *serverBlocked) blocked() {
 	c := (*clientConn)(b)
-	c.serverWrite.set(c.engine.sweeper.in(c.timeouts().Write), inMessage)
+	c.serverWrite.set(c.deadline(c.timeouts().Write), inMessage)
 }
 
 func (c *clientConn) timeouts() *Timeouts {

@@ -37,22 +37,26 @@ func (c *clientConn) endGently() {
 func (c *clientConn) appendRequest() {
 	w := c.work
 	x := &w.x
-	x.chain[0], x.chain[1] = &w.settings.Request, &x.edits[0]
-	x.request.Edits = x.chain[:2]
-	x.request.Trace = c.traceFor(w.settings)
+	x.request.Edits = appendEdits(x.chain[:0:3], &w.settings.Request, x.shared[0], &x.edits[0])
+	x.request.Trace = c.traceFor(w)
 	w.out = w.req.AppendForward(w.out[:0], &x.request)
 	w.out = append(w.out, w.body.of(w.in)...)
 }
 
 // traceFor gives what servers are told about this client. It is made anew when
-// the settings have changed.
-func (c *clientConn) traceFor(s *Settings) *Trace {
-	if s.Trace == (TraceConfig{}) {
+// that has changed since the last request.
+func (c *clientConn) traceFor(w *work) *Trace {
+	config := w.x.trace
+	if config == nil {
+		config = &w.settings.Trace
+	}
+	if *config == (TraceConfig{}) {
 		return nil
 	}
-	if c.traced != &s.Trace {
-		c.trace.init(&s.Trace, c.client.Addr(), s.Scheme)
-		c.traced = &s.Trace
+	client := w.x.Client.Addr()
+	if c.traced != config || c.trace.client != client {
+		c.trace.init(config, c.client.Addr(), client, w.settings.Scheme)
+		c.traced = config
 	}
 	return &c.trace
 }
@@ -71,15 +75,28 @@ func (c *clientConn) responseChange(end bool) *ResponseChange {
 		return change
 	}
 	change.Via = w.settings.Via
-	w.x.chain[2], w.x.chain[3] = &w.settings.Response, &w.x.edits[1]
-	change.Edits = w.x.chain[2:4]
+	change.Edits = appendEdits(w.x.chain[3:3], &w.settings.Response, w.x.shared[1], &w.x.edits[1])
 	return change
+}
+
+// appendEdits leaves out those that change nothing.
+func appendEdits(dst []*Edits, all ...*Edits) []*Edits {
+	for _, e := range all {
+		if e != nil && len(e.remove)+len(e.add) > 0 {
+			dst = append(dst, e)
+		}
+	}
+	return dst
 }
 
 // lastResponse reports whether the connection ends with the response to the
 // request in hand.
 func (c *clientConn) lastResponse() bool {
-	return c.ending || !c.work.req.KeepAlive || c.engine.isDraining()
+	w := c.work
+	if w.settings != nil && w.settings.MaxRequests > 0 && c.requests >= w.settings.MaxRequests {
+		return true
+	}
+	return c.ending || !w.req.KeepAlive || c.engine.isDraining() || c.frontend.draining.Load()
 }
 
 // converse sends the request to a server and forwards the response. A reused
@@ -90,16 +107,62 @@ func (c *clientConn) lastResponse() bool {
 func (c *clientConn) converse() error {
 	w := c.work
 	err := c.try(false)
-	if err != errDead || !w.answer.unsent && !(w.whole && w.req.Method.Idempotent()) {
-		return err
+	if err == ErrDead && (w.answer.unsent || w.repeatable()) {
+		err = c.tryAgain(nil)
 	}
-	w.x.Stats.Retried = true
+	for err == errAgain || err == ErrServerClosed && c.retries() {
+		w.x.Retries++
+		err = c.tryAgain(w.x.Stats.Server)
+	}
+	return err
+}
+
+// tryAgain makes another attempt, after the one before failed at a server.
+func (c *clientConn) tryAgain(failed *ServerConn) error {
+	x := &c.work.x
+	x.Attempt++
+	x.Failed, x.Response = failed, nil
+	x.Stats.Retried = true
 	c.engine.counters.retries.Add(1)
 	return c.try(true)
 }
 
-// errDead is how an attempt ends on which a reused connection was dead.
-var errDead = &Error{502, "reused server connection was closed"}
+// ErrDead is how an attempt ends on which a reused connection was found to have
+// been closed. Of the server it says nothing.
+var ErrDead = &Error{502, "reused server connection was closed"}
+
+// errAgain is how an attempt ends whose response is not to be forwarded, since
+// the request goes again.
+var errAgain = &Error{502, "request goes again"}
+
+// repeatable reports whether the request may be sent once more, for all that
+// the client can tell (RFC 9110 section 9.2.2).
+func (w *work) repeatable() bool {
+	return w.whole && w.req.Method.Idempotent() && w.answer.interim == 0 && !w.req.Upgrade
+}
+
+// retries asks the pool whether the request goes again after the server has
+// closed the connection.
+func (c *clientConn) retries() bool {
+	r, ok := c.work.pool.(Retrier)
+	return ok && (c.work.answer.unsent || c.work.repeatable()) && r.Retry(&c.work.x, 0)
+}
+
+// goesAgain asks the pool whether the request goes again instead of this
+// response being forwarded. If the response is all there, its connection is fit
+// for use.
+func (a *answer) goesAgain() bool {
+	w := a.c.work
+	r, ok := w.pool.(Retrier)
+	if !ok || !w.repeatable() || !r.Retry(&w.x, a.status) {
+		return false
+	}
+	switch b := w.resp.Body; {
+	case b.Kind == NoBody && a.start == a.end, b.Kind == ByLength && b.Length == int64(a.end-a.start):
+		a.start, a.done = a.end, true
+	}
+	return true
+}
 
 // try makes one attempt. With a nil error the response is through, or a tunnel
 // begins.
@@ -171,8 +234,8 @@ func (c *clientConn) giveBack(s *ServerConn, err error) {
 	}
 	c.serverConn.Store(nil)
 	s.blocked = nil
-	r := Result{Reuse: intact && err == nil && a.reusable(), Status: a.status}
-	if err != ErrClientGone && err != ErrResponseTimeout {
+	r := Result{Reuse: intact && (err == nil || err == errAgain) && a.reusable(), Status: a.status}
+	if err != ErrClientGone && err != ErrResponseTimeout && err != errAgain {
 		r.Err = err
 	}
 	if a.headDone {
@@ -232,7 +295,7 @@ func (a *answer) outcome(err error) error {
 		}
 		return ErrServerClosed
 	case a.reused:
-		return errDead
+		return ErrDead
 	}
 	return ErrServerClosed
 }

@@ -13,7 +13,7 @@ var ErrEdit = errors.New("http1: field cannot be edited")
 // changes nothing. They are built once and used by any number of goroutines,
 // or built for one request.
 type Edits struct {
-	remove []string // in lower case
+	remove []string // in lower case; all that begin so, with a '*' at the end
 	add    []byte   // whole field lines
 }
 
@@ -22,10 +22,12 @@ func (e *Edits) Reset() {
 	e.remove, e.add = e.remove[:0], e.add[:0]
 }
 
-// Remove takes away all fields of that name. Only fields of the framing cannot
-// be removed: ErrEdit.
+// Remove takes away all fields of that name, or with a '*' at its end all whose
+// names begin so. Only fields of the framing cannot be removed: ErrEdit, and a
+// '*' leaves them alone.
 func (e *Edits) Remove(name string) error {
-	if !mayEdit(name) {
+	prefix, open := strings.CutSuffix(name, "*")
+	if open && !all([]byte(prefix), isToken) || !open && !mayEdit(name) {
 		return ErrEdit
 	}
 	e.remove = append(e.remove, strings.ToLower(name))
@@ -75,7 +77,11 @@ func mayEdit(name string) bool {
 // removes reports whether fields of that name are taken away.
 func (e *Edits) removes(name []byte) bool {
 	for _, r := range e.remove {
-		if equalFold(name, r) {
+		if n := len(r) - 1; n >= 0 && r[n] == '*' {
+			if len(name) >= n && equalFold(name[:n], r[:n]) && mayEdit(string(name)) {
+				return true
+			}
+		} else if equalFold(name, r) {
 			return true
 		}
 	}

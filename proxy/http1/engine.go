@@ -15,7 +15,7 @@ var ErrClosed = errors.New("http1: engine closed")
 
 // Config is what an Engine is made with. The zero Config has the defaults.
 type Config struct {
-	// Buffer is the size in bytes of the buffers of a request in work, of
+	// Buffer can be changed later, by SetBuffer. It is the size in bytes of the buffers of a request in work, of
 	// which it has three. Heads have to fit, so it is at least the largest
 	// Limits.Head in use; larger ones are taken to be of this size. A body
 	// that fits with its head is read whole before a server sees it.
@@ -36,8 +36,9 @@ type Config struct {
 type Engine struct {
 	config  Config
 	sweeper *sweeper
+	buffer  atomic.Int64
 	works   sync.Pool // of *work
-	large   sync.Pool // of *[]byte, largeBuffer long
+	large   sync.Pool // of *[]byte, largeBuffer long at least
 	tasks   chan task
 	spare   atomic.Int32 // goroutines that wait for one
 	ctx     context.Context
@@ -69,10 +70,33 @@ func NewEngine(c Config) *Engine {
 	e := &Engine{config: c, listeners: make(map[net.Listener]struct{}), none: make(chan struct{}), tasks: make(chan task)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.sweeper = newSweeper(c.Sweep)
-	e.works.New = func() any { return newWork(c.Buffer) }
-	e.large.New = func() any { b := make([]byte, largeBuffer); return &b }
+	e.SetBuffer(c.Buffer)
 	go e.sweeper.run()
 	return e
+}
+
+// SetBuffer changes Config.Buffer for requests to come.
+func (e *Engine) SetBuffer(size int) { e.buffer.Store(int64(size)) }
+
+// getWork gives what a request in work needs. Buffers of another size than is
+// wanted now are left to the garbage collector.
+func (e *Engine) getWork() *work {
+	size := int(e.buffer.Load())
+	if w, ok := e.works.Get().(*work); ok && len(w.in) == size {
+		return w
+	}
+	return newWork(size)
+}
+
+// getLarge gives a buffer for copying a body. What is in a buffer of least bytes
+// fits in with room to spare.
+func (e *Engine) getLarge(least int) *[]byte {
+	size := max(largeBuffer, 2*least)
+	if b, ok := e.large.Get().(*[]byte); ok && len(*b) >= size {
+		return b
+	}
+	b := make([]byte, size)
+	return &b
 }
 
 // rawOf gives the socket of a connection, or nil.
@@ -233,6 +257,15 @@ func (e *Engine) drain() {
 	}
 	if e.conns == 0 {
 		close(e.none)
+	}
+}
+
+// Abort ends the connections of a Frontend at once.
+func (e *Engine) Abort(f *Frontend) {
+	for _, c := range e.sweeper.all() {
+		if c.frontend == f {
+			c.abort()
+		}
 	}
 }
 

@@ -254,7 +254,7 @@ func TestConnData(t *testing.T) {
 // TestPreface hands a connection over that begins with HTTP/2.
 func TestPreface(t *testing.T) {
 	const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-	handOver := func(c net.Conn, read []byte) {
+	handOver := func(c net.Conn, read []byte, _ any) {
 		rest := make([]byte, len(preface)-len(read))
 		io.ReadFull(c, rest)
 		io.WriteString(c, "spoke "+string(read)+string(rest))

@@ -27,6 +27,9 @@ type Settings struct {
 	// Connect allows CONNECT requests, which are forwarded to the server as
 	// such. Without it they are refused (405).
 	Connect bool
+	// MaxRequests is how many requests one connection may bring; with the
+	// response to the last of them it ends. 0: any number.
+	MaxRequests int
 	// HalfClose serves clients that have ended their sending side to the
 	// end. Without it, one that does so while it waits for a response is
 	// taken to have gone, as nobody could tell.
@@ -43,8 +46,9 @@ type Settings struct {
 	Log func(x *Exchange)
 	// Preface is given connections that begin with HTTP/2's preface (RFC
 	// 9113 section 3.4), with the bytes already read, of which it must keep
-	// a copy. It returns when it is done with the connection. nil: refused.
-	Preface func(c net.Conn, read []byte)
+	// a copy, and the connection's data. It returns when it is done with the
+	// connection. nil: refused.
+	Preface func(c net.Conn, read []byte, connData any)
 }
 
 // Timeouts bound what the peers may take for each phase. Zero means the
@@ -58,6 +62,7 @@ type Timeouts struct {
 	Write    time.Duration // until a peer takes more bytes; default 30 s
 	Tunnel   time.Duration // without a byte in either direction of a tunnel; default 1 h
 	Linger   time.Duration // for a client to read the last response; default 2 s
+	Request  time.Duration // from the end of a request's head to the end of its response; default: no limit
 }
 
 // defaultTimeouts are the defaults, in the order of the fields.
@@ -70,6 +75,7 @@ var defaultTimeouts = Timeouts{
 	Write:    30 * time.Second,
 	Tunnel:   time.Hour,
 	Linger:   2 * time.Second,
+	Request:  forever,
 }
 
 // forever is a timeout that does not strike.
@@ -83,6 +89,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	}{
 		{&t.Idle, d.Idle}, {&t.Head, d.Head}, {&t.Body, d.Body}, {&t.Response, d.Response},
 		{&t.Stream, d.Stream}, {&t.Write, d.Write}, {&t.Tunnel, d.Tunnel}, {&t.Linger, d.Linger},
+		{&t.Request, d.Request},
 	} {
 		switch {
 		case *p.t == 0:
@@ -98,6 +105,7 @@ func (t Timeouts) withDefaults() Timeouts {
 // served: the next request on each of them goes by the new ones.
 type Frontend struct {
 	settings atomic.Pointer[Settings]
+	draining atomic.Bool
 }
 
 // NewFrontend makes a Frontend. Settings belongs to it from then on.
@@ -107,6 +115,9 @@ func NewFrontend(s *Settings) *Frontend {
 	return f
 }
 
+// Settings gives the settings in force. They must not be changed.
+func (f *Frontend) Settings() *Settings { return f.settings.Load() }
+
 // Update puts other settings in force. s belongs to the Frontend from then on.
 func (f *Frontend) Update(s *Settings) {
 	if s.Scheme == "" {
@@ -115,3 +126,10 @@ func (f *Frontend) Update(s *Settings) {
 	s.Timeouts = s.Timeouts.withDefaults()
 	f.settings.Store(s)
 }
+
+// Drain has all connections end, with their next response, or at once if they
+// wait for a request. There is no way back.
+func (f *Frontend) Drain() { f.draining.Store(true) }
+
+// Draining reports whether Drain was called.
+func (f *Frontend) Draining() bool { return f.draining.Load() }

@@ -168,6 +168,7 @@ func (s *sweeper) sweep(found []finding) []finding {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.conns {
+		draining := draining || c.frontend.draining.Load()
 		for what, g := range [...]*guard{&c.read, &c.write, &c.serverRead, &c.serverWrite} {
 			w := g.word.Load()
 			if w <= 0 || wordDeadline(w) > now && !(draining && wordPhase(w) == isIdle) {

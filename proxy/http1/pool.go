@@ -21,6 +21,17 @@ type Pool interface {
 	Put(s *ServerConn, r Result)
 }
 
+// Retrier is a Pool that may have failed requests go again.
+type Retrier interface {
+	Pool
+	// Retry is asked when an attempt at a request has failed that could be
+	// repeated: the request is at hand, and idempotent unless nothing of it
+	// was sent, and the client knows of no response. status is that of the response, or 0 if there was none
+	// and the server closed the connection. With true the request goes again,
+	// over a new connection.
+	Retry(x *Exchange, status int) bool
+}
+
 // Result is what a pool learns of an exchange.
 type Result struct {
 	// Reuse says that another request may go over the connection. Otherwise

@@ -43,7 +43,7 @@ func (c *clientConn) sendBody() {
 func (c *clientConn) startPump() {
 	w := c.work
 	p := &w.pump
-	p.large = c.engine.large.Get().(*[]byte)
+	p.large = c.engine.getLarge(len(w.in))
 	p.start, p.read, p.err = 0, 0, nil
 	p.end = copy(*p.large, w.in[w.next:w.end])
 	w.next = w.end
@@ -62,7 +62,7 @@ func (p *pump) run() {
 	s := c.serverConn.Load()
 	patience := c.timeouts().Body
 	if c.work.req.Continue {
-		patience += c.timeouts().Response // the server speaks first
+		patience += c.work.responseTimeout() // the server speaks first
 	}
 	c.setRead(patience, inMessage)
 	v := more
@@ -76,12 +76,12 @@ func (p *pump) run() {
 	switch {
 	case p.sent:
 		// From now on the server takes time, and the client can only go away.
-		c.setServerRead(c.timeouts().Response)
+		c.setServerRead(c.work.responseTimeout())
 		c.setRead(forever, atServer)
 		return
 	case p.stopping.Load():
 	case err == nil && p.err == nil:
-		c.setServerRead(c.timeouts().Response) // it did not want all of it
+		c.setServerRead(c.work.responseTimeout()) // it did not want all of it
 	case p.err != nil:
 	case isTimeout(err) && c.read.state() == expired:
 		p.err = ErrBodyTimeout

@@ -31,7 +31,7 @@ func (r *reply) append(dst []byte, method Method, change *ResponseChange) []byte
 	dst = append(dst, "\r\n"...)
 	bodiless := r.status == 204 || r.status == 304
 	if !bodiless {
-		if r.contentType != "" {
+		if r.contentType != "" && !removed(change.Edits, "content-type") {
 			dst = append(dst, "Content-Type: "...)
 			dst = append(dst, r.contentType...)
 			dst = append(dst, "\r\n"...)
@@ -68,4 +68,14 @@ func appendConnection(dst []byte, change *ResponseChange) []byte {
 		return append(dst, "Connection: keep-alive\r\n"...)
 	}
 	return dst
+}
+
+// removed reports whether edits take away, or replace, a field.
+func removed(edits []*Edits, name string) bool {
+	for _, e := range edits {
+		if e.removes([]byte(name)) {
+			return true
+		}
+	}
+	return false
 }

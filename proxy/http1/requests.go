@@ -1,6 +1,9 @@
 package http1
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // readRequests serves requests one after the other for as long as they fit in
 // the buffer with their bodies and nothing else is asked for. All of that goes
@@ -27,7 +30,7 @@ func (c *clientConn) pause() {
 // room is feeder's.
 func (c *clientConn) room() []byte {
 	if c.work == nil {
-		c.work = c.engine.works.Get().(*work)
+		c.work = c.engine.getWork()
 		c.work.answer.c, c.work.pump.c = c, c
 	}
 	w := c.work
@@ -82,7 +85,10 @@ func (c *clientConn) beginRequest() {
 	w.settings = s
 	x := &w.x
 	x.Request = &w.req
-	x.Conn, x.Client, x.Local, x.ConnData = c.conn, c.client, c.local, c.data
+	x.Conn, x.Client, x.Local, x.ConnData, x.Protocol = c.conn, c.client, c.local, c.data, "HTTP/1.1"
+	if c.streams != nil {
+		x.Conn, x.Protocol = c.streams.conn, c.streams.protocol
+	}
 	x.ctx = &c.ctx
 	x.bodyMax = s.MaxBody
 	if s.Log != nil {
@@ -149,9 +155,16 @@ func (c *clientConn) headComplete() bool {
 	w := c.work
 	s, r := w.settings, &w.req
 	w.headDone = true
+	if r.Minor == 0 {
+		w.x.Protocol = "HTTP/1.0"
+	}
 	w.next = w.start + r.HeadLen()
 	w.mark(&w.x.Stats.Head)
 	c.engine.counters.requests.Add(1)
+	if d := s.Timeouts.Request; d < forever {
+		w.until = c.engine.sweeper.in(d)
+		w.x.until = time.Now().Add(d)
+	}
 	if w.start > 0 && r.Body.Kind == ByLength && int64(len(w.in)-w.next) < r.Body.Length {
 		w.makeRoom()
 		r.buf = w.buffered()
@@ -299,8 +312,14 @@ func (c *clientConn) refuse(err error) {
 
 // statusOf gives the status for an error.
 func statusOf(err error) int {
-	if e, ok := err.(*Error); ok {
+	var timeout interface{ Timeout() bool }
+	switch e := err.(type) {
+	case *Error:
 		return e.Status
+	case *connectError:
+		if errors.As(e.err, &timeout) && timeout.Timeout() {
+			return ErrServerTimeout.Status
+		}
 	}
 	return ErrConnectFailed.Status
 }
@@ -389,5 +408,5 @@ func (c *clientConn) givePreface() {
 	}
 	c.handedOver.Store(true)
 	c.renewRead()
-	preface(c.conn, read)
+	preface(c.conn, read, c.data)
 }

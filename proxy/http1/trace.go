@@ -9,7 +9,11 @@ const (
 	Pass    Mode = iota // as it came, nothing added
 	Append              // what came, then ours: where other proxies stand in front
 	Replace             // ours alone: where clients connect
+	Remove              // nothing
 )
+
+// adds reports whether a field of ours is added.
+func (m Mode) adds() bool { return m == Append || m == Replace }
 
 // TraceConfig says what servers are told about clients.
 type TraceConfig struct {
@@ -23,7 +27,8 @@ type TraceConfig struct {
 // Trace adds to requests who the client is, over one connection of its.
 type Trace struct {
 	config  *TraceConfig
-	address []byte // of the client
+	client  netip.Addr
+	address []byte // for X-Forwarded-For
 	element []byte // of Forwarded, up to the host
 	scheme  string
 	room    [40]byte // of address
@@ -33,37 +38,45 @@ type Trace struct {
 // http or https.
 func NewTrace(config *TraceConfig, client netip.Addr, scheme string) *Trace {
 	t := &Trace{}
-	t.init(config, client, scheme)
+	t.init(config, client, client, scheme)
 	return t
 }
 
-func (t *Trace) init(config *TraceConfig, client netip.Addr, scheme string) {
-	*t = Trace{config: config, scheme: scheme}
-	client = client.Unmap().WithZone("")
-	if client.IsValid() {
-		t.address = client.AppendTo(t.room[:0])
+// init prepares for a connection with peer, over which requests of client come.
+// A list gets the peer as its next element, and without a list the client is
+// all there is to say.
+func (t *Trace) init(config *TraceConfig, peer, client netip.Addr, scheme string) {
+	*t = Trace{config: config, client: client, scheme: scheme}
+	who := func(m Mode) netip.Addr {
+		if m == Replace {
+			return client.Unmap().WithZone("")
+		}
+		return peer.Unmap().WithZone("")
 	}
-	if config.Forwarded != Pass {
-		t.element = t.appendElement(nil, client)
+	if a := who(config.For); a.IsValid() {
+		t.address = a.AppendTo(t.room[:0])
+	}
+	if config.Forwarded.adds() {
+		t.element = appendElement(nil, who(config.Forwarded), scheme)
 	}
 }
 
 // appendElement appends for= and proto= (RFC 7239 sections 4 and 6): an IPv6
 // address stands in brackets and quotes.
-func (t *Trace) appendElement(dst []byte, client netip.Addr) []byte {
+func appendElement(dst []byte, who netip.Addr, scheme string) []byte {
 	switch {
-	case !client.IsValid():
+	case !who.IsValid():
 		dst = append(dst, "for=unknown"...)
-	case client.Is4():
+	case who.Is4():
 		dst = append(dst, "for="...)
-		dst = append(dst, t.address...)
+		dst = who.AppendTo(dst)
 	default:
 		dst = append(dst, `for="[`...)
-		dst = append(dst, t.address...)
+		dst = who.AppendTo(dst)
 		dst = append(dst, `]"`...)
 	}
 	dst = append(dst, ";proto="...)
-	return append(dst, t.scheme...)
+	return append(dst, scheme...)
 }
 
 // drop marks the fields that are replaced, or written anew with ours behind.
@@ -74,10 +87,10 @@ func (t *Trace) drop(h *head) {
 	if t.config.Forwarded != Pass {
 		h.dropListed(Forwarded, t.config.Forwarded)
 	}
-	if t.config.Proto == Replace {
+	if t.config.Proto >= Replace {
 		h.dropAll(XForwardedProto)
 	}
-	if t.config.Host == Replace {
+	if t.config.Host >= Replace {
 		h.dropAll(XForwardedHost)
 	}
 }
@@ -95,7 +108,7 @@ func (h *head) dropListed(n Name, mode Mode) {
 		if f.known != n {
 			continue
 		}
-		if f.drop || mode == Replace {
+		if f.drop || mode >= Replace {
 			f.value.to = f.value.from
 		}
 		f.drop = true
@@ -104,22 +117,22 @@ func (h *head) dropListed(n Name, mode Mode) {
 
 // append appends the fields.
 func (t *Trace) append(dst []byte, r *Request) []byte {
-	if t.config.For != Pass && len(t.address) > 0 {
+	if t.config.For.adds() && len(t.address) > 0 {
 		dst = append(dst, "X-Forwarded-For: "...)
 		dst = r.appendList(dst, XForwardedFor)
 		dst = append(dst, t.address...)
 		dst = append(dst, "\r\n"...)
 	}
-	if t.config.Proto != Pass && r.lacks(XForwardedProto) {
+	if t.config.Proto.adds() && r.lacks(XForwardedProto) {
 		dst = append(dst, "X-Forwarded-Proto: "...)
 		dst = append(dst, t.scheme...)
 		dst = append(dst, "\r\n"...)
 	}
 	host := r.Authority()
-	if t.config.Host != Pass && len(host) > 0 && r.lacks(XForwardedHost) {
+	if t.config.Host.adds() && len(host) > 0 && r.lacks(XForwardedHost) {
 		dst = appendField(dst, "X-Forwarded-Host", host)
 	}
-	if t.config.Forwarded != Pass {
+	if t.config.Forwarded.adds() {
 		dst = append(dst, "Forwarded: "...)
 		dst = r.appendList(dst, Forwarded)
 		dst = append(dst, t.element...)

@@ -37,6 +37,7 @@ func (c *clientConn) runTunnel() {
 	a := &w.answer
 	s := c.serverConn.Load()
 	c.engine.counters.tunnels.Add(1)
+	w.until = 0 // a tunnel is no request
 
 	idle := c.timeouts().Tunnel
 	progress := func() {

@@ -27,7 +27,8 @@ type work struct {
 
 	settings *Settings
 	pool     Pool
-	pump     pump // of the rest of the body
+	until    time.Duration // when all has to be over, as the sweeper counts; 0: never
+	pump     pump          // of the rest of the body
 
 	answer answer
 }
@@ -53,7 +54,7 @@ func (w *work) nextRequest() {
 	w.x.reset()
 	w.chunks.Reset()
 	w.headDone, w.waiting, w.whole, w.body = false, false, false, span{}
-	w.settings, w.pool = nil, nil
+	w.settings, w.pool, w.until = nil, nil, 0
 }
 
 // makeRoom moves what is buffered to the beginning of the buffer. Only while no
@@ -72,4 +73,12 @@ func (w *work) mark(at *time.Duration) {
 	if w.settings != nil && w.settings.Log != nil {
 		*at = time.Since(w.x.Stats.Start)
 	}
+}
+
+// responseTimeout is how long the server may take to answer.
+func (w *work) responseTimeout() time.Duration {
+	if d := w.x.responseTimeout; d != 0 {
+		return d
+	}
+	return w.settings.Timeouts.Response
 }
