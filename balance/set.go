@@ -209,3 +209,18 @@ func (s *Set) sweep(stop <-chan struct{}) {
 		}
 	}
 }
+
+// Remove ends one pool. It is for pools that a new configuration does not have,
+// and that were kept for requests on their way to them.
+func (s *Set) Remove(name string) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.mu.Lock()
+	p := s.pools[name]
+	delete(s.pools, name)
+	s.mu.Unlock()
+	if p != nil {
+		p.end(nil)
+		s.prune()
+	}
+}

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/balance"
+	"github.com/braid-mptcp/braid/config"
+	"github.com/braid-mptcp/braid/proxy/passthrough"
+	"github.com/braid-mptcp/braid/proxy/status"
 )
 
 // clientConn is a connection that was accepted. It is the net.Conn that all who
@@ -22,14 +25,18 @@ type clientConn struct {
 	local    netip.AddrPort
 
 	// What a PROXY header said; nil where there was none. early is what was
-	// read behind it. They are settled before anybody serves the connection.
+	// read behind it.
 	remoteAddr, localAddr net.Addr
 	early                 []byte
+	account               *status.Account // nil: nobody wants to know
+	multipath             bool            // its listener offers it
+	settled               atomic.Bool     // none of the above changes any more
 
 	tls      atomic.Pointer[tlsFacts] // nil: no TLS
+	http2    atomic.Bool              // by prior knowledge
 	requests atomic.Int64
-	in, out  atomic.Int64 // bytes of requests and responses
-	counted  netip.Addr   // what limits.connections_per_client counts it for
+	in, out  atomic.Int64                     // bytes of requests and responses
+	passed   atomic.Pointer[passthrough.Conn] // mode tcp, while it lasts
 }
 
 // tlsFacts is what a TLS handshake came to.
@@ -69,6 +76,15 @@ func (c *clientConn) LocalAddr() net.Addr {
 	return c.Conn.LocalAddr()
 }
 
+// Close implements net.Conn. It is the last moment to ask the connection what it
+// did.
+func (c *clientConn) Close() error {
+	if c.settled.Load() && c.account != nil {
+		c.account.Close(time.Now())
+	}
+	return c.Conn.Close()
+}
+
 // CloseWrite ends the stream towards the client.
 func (c *clientConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -98,4 +114,18 @@ func addrPort(a net.Addr) netip.AddrPort {
 		return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 	}
 	return netip.AddrPort{}
+}
+
+// protocolName says what is spoken on the connection.
+func (c *clientConn) protocolName() string {
+	t := c.tls.Load()
+	switch {
+	case c.listener.mode == config.ModeTCP:
+		return "tcp"
+	case t != nil && t.protocol != "":
+		return t.protocol
+	case c.http2.Load():
+		return "h2"
+	}
+	return "http/1.1"
 }

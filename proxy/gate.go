@@ -1,6 +1,9 @@
 package proxy
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // gate counts what is open, and keeps those above its limit waiting.
 type gate struct {
@@ -36,7 +39,7 @@ func (g *gate) leave() {
 	g.mu.Lock()
 	g.open--
 	g.mu.Unlock()
-	g.room.Signal()
+	g.room.Broadcast()
 }
 
 // setLimit changes the limit. Those that are in stay.
@@ -53,6 +56,21 @@ func (g *gate) shutDown() {
 	g.shut = true
 	g.mu.Unlock()
 	g.room.Broadcast()
+}
+
+// drained waits until nobody is in, or ctx is done.
+func (g *gate) drained(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.room.Broadcast()
+	})
+	defer stop()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.open > 0 && ctx.Err() == nil {
+		g.room.Wait()
+	}
 }
 
 // count gives how many are in.

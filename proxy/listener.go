@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"context"
 	"net"
 	"sync/atomic"
 
 	"github.com/braid-mptcp/braid/balance"
 	"github.com/braid-mptcp/braid/config"
+	"github.com/braid-mptcp/braid/proxy/certs"
 	"github.com/braid-mptcp/braid/proxy/http1"
 )
 
@@ -20,6 +22,10 @@ type listener struct {
 	rules    atomic.Pointer[rules]
 	gate     *gate
 	accepted atomic.Int64
+
+	// ending ends when its connections have to.
+	ending context.Context
+	end    context.CancelFunc
 }
 
 // rules are what a reload changes about a listener. They do not change
@@ -27,13 +33,21 @@ type listener struct {
 type rules struct {
 	config   *config.Listener
 	timeouts config.Timeouts
-	profile  *config.TCPProfile
-	settings *http1.Settings
+	settings *http1.Settings // mode http
+	tcp      *tcpRouter      // mode tcp
+	certs    *certs.Server   // nil: no TLS
 }
+
+// Words for connections that ended before they were served.
+const (
+	refusedLimit  = "limit"
+	refusedHeader = "proxy_header"
+	refusedTLS    = "tls"
+)
 
 // admit makes a clientConn of a connection that was accepted, once there is
 // room for it; nil: the listener has gone.
-func (l *listener) admit(nc net.Conn) *clientConn {
+func (l *listener) admit(nc net.Conn, multipath bool) *clientConn {
 	p := l.proxy
 	if !p.gate.enter() {
 		return nil
@@ -43,7 +57,7 @@ func (l *listener) admit(nc net.Conn) *clientConn {
 		return nil
 	}
 	l.accepted.Add(1)
-	return &clientConn{Conn: nc, listener: l}
+	return &clientConn{Conn: nc, listener: l, multipath: multipath}
 }
 
 // serve serves a connection to its end.
@@ -57,17 +71,52 @@ func (l *listener) serve(c *clientConn) {
 	}
 	defer p.conns.remove(c)
 	r := l.rules.Load()
-	tuneAccepted(c.Conn, r.profile)
 	c.peer, c.local = addrPort(c.Conn.RemoteAddr()), addrPort(c.Conn.LocalAddr())
+	if a := r.config.AcceptProxy; a != nil {
+		if err := c.readProxyHeader(a, r.timeouts.ProxyHeader.D()); err != nil {
+			l.refuse(c, refusedHeader, err)
+			return
+		}
+	}
+	counted, ok := p.perClient.enter(c.peer.Addr())
+	if !ok {
+		l.refuse(c, refusedLimit, nil)
+		return
+	}
+	if counted {
+		defer p.perClient.leave(c.peer.Addr())
+	}
+	p.openAccount(c)
+	c.settled.Store(true)
 	c.client = balance.NewClient(c.peer.Addr())
 	c.client.Data = c
 	defer c.client.Close()
-	l.serveHTTP(c)
+	l.speak(c, r)
 }
 
-// serveHTTP serves requests.
-func (l *listener) serveHTTP(c *clientConn) {
-	l.proxy.engine.ServeConn(c, l.frontend)
+// speak speaks what the listener is for.
+func (l *listener) speak(c *clientConn, r *rules) {
+	var nc net.Conn = c
+	if r.certs != nil {
+		tc, err := l.shakeHands(c, r)
+		if err != nil {
+			l.refuse(c, refusedTLS, err)
+			return
+		}
+		nc = tc
+	}
+	if l.mode == config.ModeTCP {
+		l.serveTCP(c, nc, r)
+		return
+	}
+	l.proxy.engine.ServeConn(nc, l.frontend)
+}
+
+// refuse ends a connection that is not served.
+func (l *listener) refuse(c *clientConn, why string, err error) {
+	c.Close()
+	l.proxy.ledger.Refuse(why)
+	l.proxy.log.Debug("connection refused", "listener", l.name, "client", c.peer.String(), "why", why, "error", err)
 }
 
 // openedConn is Settings.Opened.

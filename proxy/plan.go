@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"time"
 
 	"github.com/braid-mptcp/braid/balance"
 	"github.com/braid-mptcp/braid/config"
+	"github.com/braid-mptcp/braid/proxy/accesslog"
+	"github.com/braid-mptcp/braid/proxy/certs"
 )
 
 // plan is a configuration made ready, of which nothing is in force yet.
@@ -15,19 +19,28 @@ type plan struct {
 	config    *config.Config
 	pools     []balance.Config
 	upstreams map[string]*upstream
-	rules     map[string]*rules // by listener
+	networks  map[string]networks // by TCP profile
+	rules     map[string]*rules   // by listener
 	sockets   map[string]*socket
-	opened    []*socket // of sockets, those that are new
+	opened    []*socket       // of sockets, those that are new
+	certs     []*certs.Server // all are new
+	access    *accesslog.Log
+	newAccess bool
+	pages     *pagePlan
 }
 
 // apply puts a configuration in force, at the start and with each reload. With
-// an error nothing has changed.
+// an error nothing has changed. The lock is held, or nobody else knows of p yet.
 func (p *Proxy) apply(ctx context.Context, c *config.Config) error {
-	next, err := p.prepare(ctx, c)
-	if err != nil {
-		return err
+	next := &plan{
+		config: c, upstreams: make(map[string]*upstream), networks: make(map[string]networks),
+		rules: make(map[string]*rules), sockets: make(map[string]*socket),
 	}
-	if err := p.pools.Apply(ctx, next.pools...); err != nil {
+	err := p.prepare(ctx, next)
+	if err == nil {
+		err = p.pools.Apply(ctx, append(next.pools, p.orphans(c)...)...)
+	}
+	if err != nil {
 		next.discard()
 		return err
 	}
@@ -35,32 +48,50 @@ func (p *Proxy) apply(ctx context.Context, c *config.Config) error {
 	return nil
 }
 
-// prepare makes a plan.
-func (p *Proxy) prepare(ctx context.Context, c *config.Config) (*plan, error) {
-	next := &plan{
-		config: c, upstreams: make(map[string]*upstream), rules: make(map[string]*rules),
-		sockets: make(map[string]*socket),
+// prepare makes a plan. What it opens, discard closes.
+func (p *Proxy) prepare(ctx context.Context, next *plan) error {
+	c := next.config
+	for _, name := range slices.Sorted(maps.Keys(c.TCPProfiles)) {
+		next.networks[name] = p.networksOf(name, c.TCPProfiles[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
-		cfg, err := p.poolConfig(c, name)
+		cfg, err := p.poolConfig(next, name)
 		if err != nil {
-			return nil, fmt.Errorf("%v: %w", c.At("pools."+name), err)
+			return fmt.Errorf("%v: %w", c.At("pools."+name), err)
 		}
 		next.pools = append(next.pools, cfg)
-		next.upstreams[name] = &upstream{proxy: p, name: name, config: c.Pools[name]}
+		next.upstreams[name] = p.newUpstream(name, c.Pools[name])
 	}
-	for _, l := range c.Listeners {
-		r, err := p.newRules(next, l)
-		if err != nil {
-			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+	if err := p.prepareListeners(ctx, next); err != nil {
+		return err
+	}
+	if err := p.prepareAccess(next); err != nil {
+		return err
+	}
+	var err error
+	next.pages, err = p.pages.prepare(ctx, c)
+	return err
+}
+
+// prepareListeners makes the rules of listeners, and binds their addresses.
+func (p *Proxy) prepareListeners(ctx context.Context, next *plan) error {
+	for i, l := range next.config.Listeners {
+		if l.TLS == nil {
+			continue
 		}
-		next.rules[l.Name] = r
+		s, err := certs.NewServer(l.TLS, l.Mode, l.HTTP2, p.log)
+		if err != nil {
+			return fmt.Errorf("%v: listener %s: %w", next.config.At(fmt.Sprintf("listeners[%d].tls", i)), l.Name, err)
+		}
+		next.certs = append(next.certs, s)
+		next.rules[l.Name] = &rules{certs: s}
 	}
-	if err := p.bind(ctx, next); err != nil {
-		next.discard()
-		return nil, err
+	for _, l := range next.config.Listeners {
+		if err := p.newRules(next, l); err != nil {
+			return fmt.Errorf("listener %s: %w", l.Name, err)
+		}
 	}
-	return next, nil
+	return p.bind(ctx, next)
 }
 
 // bind opens the sockets that are not there yet.
@@ -68,19 +99,34 @@ func (p *Proxy) bind(ctx context.Context, next *plan) error {
 	for _, l := range next.config.Listeners {
 		for _, a := range l.Address {
 			key := a.String()
-			if s := p.sockets[key]; s != nil {
+			if s := p.sockets()[key]; s != nil {
 				next.sockets[key] = s
 				continue
 			}
-			nl, err := p.listen(ctx, a, next.config.TCPProfiles[l.TCP])
+			nl, err := p.listen(ctx, a, next.networks[l.TCP])
 			if err != nil {
 				return fmt.Errorf("listener %s: %w", l.Name, err)
 			}
-			s := &socket{Listener: nl, address: a}
+			s := &socket{Listener: nl, address: a, multipath: listenNetwork(a).Multipath() || acceptsMultipath(nl)}
 			next.sockets[key] = s
 			next.opened = append(next.opened, s)
 		}
 	}
+	return nil
+}
+
+// prepareAccess opens the access log, unless it is open already.
+func (p *Proxy) prepareAccess(next *plan) error {
+	want := next.config.Log.Access
+	if s := p.state.Load(); s != nil && reflect.DeepEqual(s.config.Log.Access, want) {
+		next.access = s.access
+		return nil
+	}
+	log, err := accesslog.Open(&want, accesslog.Options{Failed: func(err error) { p.log.Error(err.Error()) }})
+	if err != nil {
+		return err
+	}
+	next.access, next.newAccess = log, true
 	return nil
 }
 
@@ -89,34 +135,62 @@ func (next *plan) discard() {
 	for _, s := range next.opened {
 		s.close()
 	}
+	for _, s := range next.certs {
+		s.Close()
+	}
+	if next.newAccess {
+		next.access.Close()
+	}
+	if next.pages != nil {
+		next.pages.discard()
+	}
 }
 
-// commit puts a plan in force whose pools are there. It cannot fail. The lock is
-// held, or nobody else knows of p yet.
+// commit puts a plan in force whose pools are there. It cannot fail.
 func (p *Proxy) commit(next *plan) {
-	for name, u := range next.upstreams {
-		u.pool.Store(p.pools.Pool(name))
+	c, before := next.config, p.state.Load()
+	for _, cfg := range next.pools {
+		p.poolConfigs[cfg.Name] = cfg
+		next.upstreams[cfg.Name].pool.Store(p.pools.Pool(cfg.Name))
 	}
-	c := next.config
 	p.gate.setLimit(c.Limits.Connections)
-	listeners := make(map[string]*listener)
+	p.perClient.limit.Store(int64(c.Limits.ConnectionsPerClient))
+	p.engine.SetBuffer(int(c.Limits.HeaderSize))
+	now := &state{
+		config: c, loaded: time.Now(), sockets: next.sockets, listeners: make(map[string]*listener),
+		upstreams: next.upstreams, watched: watched(c), access: next.access,
+	}
 	for _, l := range c.Listeners {
-		r := next.rules[l.Name]
-		to := p.listeners[l.Name]
-		if to == nil || !to.suits(l) {
-			to = p.newListener(l, r)
-		} else {
-			to.update(r)
-		}
-		listeners[l.Name] = to
+		now.listeners[l.Name] = p.placeListener(l, next)
+	}
+	p.state.Store(now)
+	for _, l := range c.Listeners {
 		for _, a := range l.Address {
-			next.sockets[a.String()].owner.Store(to)
+			now.sockets[a.String()].owner.Store(now.listeners[l.Name])
 		}
 	}
-	for key, s := range p.sockets {
-		if next.sockets[key] == nil {
-			s.close()
+	p.pages.commit(c, next.pages)
+	if before != nil {
+		p.retire(before, now)
+	}
+}
+
+// placeListener finds the listener that goes by new rules, or makes it.
+func (p *Proxy) placeListener(l *config.Listener, next *plan) *listener {
+	r := next.rules[l.Name]
+	if s := p.state.Load(); s != nil {
+		if to := s.listeners[l.Name]; to != nil && to.suits(l) {
+			to.update(r)
+			return to
 		}
 	}
-	p.config, p.sockets, p.listeners, p.upstreams = c, next.sockets, listeners, next.upstreams
+	return p.newListener(l, r)
+}
+
+// sockets are those there are.
+func (p *Proxy) sockets() map[string]*socket {
+	if s := p.state.Load(); s != nil {
+		return s.sockets
+	}
+	return nil
 }

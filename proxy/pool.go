@@ -9,15 +9,15 @@ import (
 )
 
 // poolConfig turns a pool of the configuration into one of package balance.
-func (p *Proxy) poolConfig(c *config.Config, name string) (balance.Config, error) {
-	pool := c.Pools[name]
-	t, err := p.newTransport(c, pool)
+func (p *Proxy) poolConfig(next *plan, name string) (balance.Config, error) {
+	c, pool := next.config, next.config.Pools[name]
+	t, err := next.newTransport(pool)
 	if err != nil {
 		return balance.Config{}, err
 	}
 	b := balance.Config{
 		Name: name, Source: sourceOf(pool),
-		Dial: t.dial, Prepare: t.prepareFunc(), Transport: t.name(), Private: pool.SendProxy != config.ProxyOff,
+		Dial: t.dial, Prepare: t.prepare(), Transport: t.name, Private: pool.SendProxy != config.ProxyOff,
 		Policy: policies[pool.Policy], TableSize: pool.TableSize, SlowStart: pool.SlowStart.D(),
 		MaxConnections: pool.MaxConnections, MaxPending: pool.MaxPending,
 		QueueTimeout: pool.QueueTimeout.D(), ConnectTimeout: pool.ConnectTimeout.D(),

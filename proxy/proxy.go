@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/braid-mptcp/braid"
 	"github.com/braid-mptcp/braid/balance"
 	"github.com/braid-mptcp/braid/config"
 	"github.com/braid-mptcp/braid/proxy/http1"
+	"github.com/braid-mptcp/braid/proxy/status"
 )
 
 // Options say what a Proxy is made of. Config is needed.
@@ -27,6 +30,9 @@ type Options struct {
 	// Inherited are sockets that were handed over by systemd, by the names
 	// that stand behind fd@. They belong to the Proxy if New succeeds.
 	Inherited map[string][]net.Listener
+	// Reload loads the configuration again, when the administrator asks for
+	// it on the admin page; nil: it cannot be asked for.
+	Reload func(context.Context) error
 }
 
 // Proxy is a running proxy. Its methods may be called from any goroutine.
@@ -37,20 +43,24 @@ type Proxy struct {
 	engine  *http1.Engine
 	pools   *balance.Set
 	conns   registry
-	gate    *gate
+	ledger  *status.Ledger
+	gate    *gate // limits.connections
 	started time.Time
+	said    sync.Map // see sayOnce
+
+	perClient perClient
+	state     atomic.Pointer[state]
+	accepting atomic.Bool
 
 	closing chan struct{} // closed by Shutdown and Close
 	closed  chan struct{} // closed when nothing is left
 	failed  chan error    // a listener that stopped by itself
 	serving sync.WaitGroup
 
-	mu        sync.Mutex // one start, reload or end at a time
-	ended     bool
-	config    *config.Config
-	sockets   map[string]*socket   // by address as configured
-	listeners map[string]*listener // by name
-	upstreams map[string]*upstream // by pool
+	mu          sync.Mutex // one start, reload or end at a time
+	ended       bool
+	pages       *pages
+	poolConfigs map[string]balance.Config // of the pools there are
 }
 
 // New makes a Proxy: the network is opened, the pools know their servers, and
@@ -66,14 +76,16 @@ func New(ctx context.Context, o Options) (*Proxy, error) {
 	p := &Proxy{
 		opts: o, log: o.Logger, gate: newGate(), pools: balance.NewSet(), started: time.Now(),
 		closing: make(chan struct{}), closed: make(chan struct{}), failed: make(chan error, 1),
-		sockets: make(map[string]*socket), listeners: make(map[string]*listener), upstreams: make(map[string]*upstream),
+		poolConfigs: make(map[string]balance.Config),
 	}
+	p.pages = newPages(p)
 	p.conns.init()
 	network, err := p.openNetwork(ctx, o.Config)
 	if err != nil {
 		return nil, err
 	}
 	p.network = network
+	p.ledger = status.NewLedger(func(a netip.Addr) string { return braid.InterfaceOf(network, a) })
 	p.engine = http1.NewEngine(http1.Config{Buffer: int(o.Config.Limits.HeaderSize), Raw: rawOf})
 	if err := p.apply(ctx, o.Config); err != nil {
 		p.release()
@@ -86,7 +98,8 @@ func New(ctx context.Context, o Options) (*Proxy, error) {
 // listener fails.
 func (p *Proxy) Serve() error {
 	p.mu.Lock()
-	for _, s := range p.sockets {
+	p.accepting.Store(true)
+	for _, s := range p.sockets() {
 		p.start(s)
 	}
 	p.mu.Unlock()
@@ -143,11 +156,15 @@ func (p *Proxy) stopAccepting() {
 	}
 	p.ended = true
 	close(p.closing)
-	for _, s := range p.sockets {
-		s.close()
-	}
 	p.gate.shutDown()
-	for _, l := range p.listeners {
+	s := p.state.Load()
+	if s == nil {
+		return // it never came to that
+	}
+	for _, so := range s.sockets {
+		so.close()
+	}
+	for _, l := range s.listeners {
 		l.gate.shutDown()
 	}
 }
@@ -155,6 +172,12 @@ func (p *Proxy) stopAccepting() {
 // release ends what there is, and gives back what is held.
 func (p *Proxy) release() {
 	p.stopAccepting()
+	s := p.state.Load()
+	if s != nil {
+		for _, l := range s.listeners {
+			l.end()
+		}
+	}
 	p.engine.Close()
 	p.conns.closeAll()
 	p.conns.wait()
@@ -167,10 +190,31 @@ func (p *Proxy) release() {
 		return
 	default:
 	}
+	p.pages.close()
+	if s != nil {
+		for _, l := range s.listeners {
+			if c := l.rules.Load().certs; c != nil {
+				c.Close()
+			}
+		}
+		if err := s.access.Close(); err != nil {
+			p.log.Error(err.Error())
+		}
+	}
 	if err := p.network.Close(); err != nil {
 		p.log.Warn("the network was not closed in good order", "error", err)
 	}
 	close(p.closed)
+}
+
+// isClosing says whether Shutdown or Close was called.
+func (p *Proxy) isClosing() bool {
+	select {
+	case <-p.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // ListenerAddr is an address that connections are accepted at.
@@ -181,14 +225,11 @@ type ListenerAddr struct {
 
 // Addrs lists the addresses in the order of the configuration.
 func (p *Proxy) Addrs() []ListenerAddr {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	state := p.state.Load()
 	var all []ListenerAddr
-	for _, l := range p.config.Listeners {
+	for _, l := range state.config.Listeners {
 		for _, a := range l.Address {
-			if s := p.sockets[a.String()]; s != nil {
-				all = append(all, ListenerAddr{l.Name, s.bound()})
-			}
+			all = append(all, ListenerAddr{l.Name, state.sockets[a.String()].bound()})
 		}
 	}
 	return all

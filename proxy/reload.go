@@ -3,7 +3,9 @@ package proxy
 import (
 	"context"
 	"reflect"
+	"time"
 
+	"github.com/braid-mptcp/braid/balance"
 	"github.com/braid-mptcp/braid/config"
 	"github.com/braid-mptcp/braid/proxy/http1"
 )
@@ -18,15 +20,103 @@ func (p *Proxy) Reload(ctx context.Context, c *config.Config) error {
 	if p.ended {
 		return http1.ErrClosed
 	}
-	before := p.config
-	if err := p.apply(ctx, c); err != nil {
+	before := p.state.Load().config
+	err := p.apply(ctx, c)
+	p.ledger.Reloaded(err == nil)
+	if err != nil {
 		return err
 	}
-	if !reflect.DeepEqual(before.Network, c.Network) {
-		p.log.Warn("changes of network take effect with a restart")
-	}
-	for _, s := range p.sockets {
-		p.start(s)
+	p.sayUnchanged(before, c)
+	if p.accepting.Load() {
+		for _, s := range p.sockets() {
+			p.start(s)
+		}
 	}
 	return nil
+}
+
+// sayUnchanged tells what a reload does not change.
+func (p *Proxy) sayUnchanged(before, now *config.Config) {
+	if !reflect.DeepEqual(before.Network, now.Network) {
+		p.log.Warn("a change of network takes effect with a restart")
+	}
+	for _, l := range now.Listeners {
+		for _, old := range before.Listeners {
+			if old.Name == l.Name && !reflect.DeepEqual(before.TCPProfiles[old.TCP], now.TCPProfiles[l.TCP]) {
+				p.log.Warn("addresses that stay keep their TCP profile until a restart", "listener", l.Name)
+			}
+		}
+	}
+}
+
+// Reopen opens log files again, after they were moved away for rotation.
+func (p *Proxy) Reopen() error { return p.state.Load().access.Reopen() }
+
+// retire ends what a reload has made superfluous.
+func (p *Proxy) retire(before, now *state) {
+	for key, s := range before.sockets {
+		if now.sockets[key] == nil {
+			s.close()
+		}
+	}
+	patience := now.config.Timeouts.Drain.D()
+	for name, l := range before.listeners {
+		if now.listeners[name] != l {
+			p.log.Info("listener goes", "listener", name, "connections", l.gate.count())
+			go l.retire(patience)
+		}
+	}
+	if before.access != now.access {
+		before.access.Close()
+	}
+	time.AfterFunc(patience+time.Second, func() { p.dropOrphans() })
+}
+
+// retire has the connections of a listener come to their end within patience.
+func (l *listener) retire(patience time.Duration) {
+	l.gate.shutDown()
+	if l.frontend != nil {
+		l.frontend.Drain()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	l.gate.drained(ctx)
+	l.abort()
+}
+
+// abort ends the connections of a listener.
+func (l *listener) abort() {
+	l.end()
+	if l.frontend != nil {
+		l.proxy.engine.Abort(l.frontend)
+	}
+	for _, c := range l.proxy.conns.all() {
+		if c.listener == l {
+			c.Conn.Close()
+		}
+	}
+}
+
+// orphans are pools that a new configuration does not have any more. Requests
+// that were routed a moment ago still find them, for a while.
+func (p *Proxy) orphans(c *config.Config) []balance.Config {
+	var all []balance.Config
+	for name, cfg := range p.poolConfigs {
+		if c.Pools[name] == nil {
+			all = append(all, cfg)
+		}
+	}
+	return all
+}
+
+// dropOrphans ends the pools that no configuration has.
+func (p *Proxy) dropOrphans() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name := range p.poolConfigs {
+		if p.state.Load().config.Pools[name] == nil {
+			p.pools.Remove(name)
+			delete(p.poolConfigs, name)
+		}
+	}
 }

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/braid-mptcp/braid/config"
@@ -8,17 +10,24 @@ import (
 )
 
 // newRules makes the rules of a listener.
-func (p *Proxy) newRules(next *plan, l *config.Listener) (*rules, error) {
+func (p *Proxy) newRules(next *plan, l *config.Listener) error {
 	c := next.config
-	r := &rules{config: l, timeouts: c.Timeouts, profile: c.TCPProfiles[l.TCP]}
-	if l.Mode == config.ModeHTTP {
-		router, err := newRouter(next, l)
-		if err != nil {
-			return nil, err
-		}
-		r.settings = p.settings(c, l, router)
+	r := next.rules[l.Name]
+	if r == nil {
+		r = &rules{}
+		next.rules[l.Name] = r
 	}
-	return r, nil
+	r.config, r.timeouts = l, c.Timeouts
+	if l.Mode == config.ModeTCP {
+		r.tcp = newTCPRouter(next, l)
+		return nil
+	}
+	router, err := newRouter(next, l)
+	if err != nil {
+		return err
+	}
+	r.settings = p.settings(c, l, router)
+	return nil
 }
 
 // settings are the listener's in the terms of package http1.
@@ -30,12 +39,17 @@ func (p *Proxy) settings(c *config.Config, l *config.Listener, router *router) *
 		Limits: http1.Limits{
 			Line: int(c.Limits.TargetSize) + requestLineRest, Head: int(c.Limits.HeaderSize), Fields: c.Limits.HeaderFields,
 		},
-		MaxBody:  int64(c.Limits.BodySize),
-		Timeouts: timeoutsOf(&c.Timeouts),
-		Opened:   openedConn,
+		MaxBody:     int64(c.Limits.BodySize),
+		MaxRequests: c.Limits.RequestsPerConnection,
+		Connect:     router.connect(),
+		Timeouts:    timeoutsOf(&c.Timeouts, c.TCPProfiles[l.TCP].IdleTimeout),
+		Opened:      openedConn,
 	}
 	if l.TLS != nil {
 		s.Scheme = "https"
+	}
+	if watched(c) || c.Log.Access.Format != config.AccessOff {
+		s.Log = (&recorder{p, l.Name, s.Scheme}).record
 	}
 	return s
 }
@@ -45,23 +59,37 @@ func (p *Proxy) settings(c *config.Config, l *config.Listener, router *router) *
 const requestLineRest = 32
 
 // timeoutsOf gives the timeouts in the terms of package http1, where 0 is not
-// the same.
-func timeoutsOf(t *config.Timeouts) http1.Timeouts {
+// the same. None but that of tunnels is longer than idle, which is 0 if there
+// is no such limit.
+func timeoutsOf(t *config.Timeouts, idle config.Duration) http1.Timeouts {
 	d := func(d config.Duration) time.Duration {
-		if d == 0 {
-			return -1
+		if idle > 0 && (d == 0 || d > idle) {
+			d = idle
 		}
-		return d.D()
+		return orForever(d)
 	}
 	return http1.Timeouts{
 		Idle: d(t.KeepAlive), Head: d(t.RequestHeader), Body: d(t.RequestBody), Response: d(t.ResponseHeader),
-		Stream: d(t.ResponseBody), Write: d(t.Write), Tunnel: d(t.Tunnel),
+		Stream: d(t.ResponseBody), Write: d(t.Write), Tunnel: orForever(t.Tunnel), Request: orForever(t.Request),
 	}
+}
+
+func orForever(d config.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d.D()
+}
+
+// connect says whether any route takes CONNECT.
+func (r *router) connect() bool {
+	return slices.ContainsFunc(r.routes, func(to *route) bool { return to.connect })
 }
 
 // newListener makes a listener that is not there yet.
 func (p *Proxy) newListener(l *config.Listener, r *rules) *listener {
 	to := &listener{proxy: p, name: l.Name, mode: l.Mode, secure: l.TLS != nil, gate: newGate()}
+	to.ending, to.end = context.WithCancel(context.Background())
 	if r.settings != nil {
 		to.frontend = http1.NewFrontend(r.settings)
 	}
@@ -78,7 +106,14 @@ func (l *listener) suits(c *config.Listener) bool {
 
 // update has other rules apply.
 func (l *listener) update(r *rules) {
+	old := l.rules.Load()
+	if r.certs != nil {
+		r.certs.Continue(old.certs)
+	}
 	l.rules.Store(r)
+	if old.certs != nil {
+		old.certs.Close()
+	}
 	l.gate.setLimit(r.config.MaxConnections)
 	if l.frontend != nil {
 		l.frontend.Update(r.settings)

@@ -10,9 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/braid-mptcp/braid"
 	"github.com/braid-mptcp/braid/config"
-	"github.com/braid-mptcp/braid/kernel"
 )
 
 // socket is an address that connections are accepted at. It outlives reloads
@@ -22,7 +20,9 @@ type socket struct {
 	address config.Address
 	owner   atomic.Pointer[listener]
 	gone    atomic.Bool // closed by us
-	started bool        // guarded by the Proxy's lock
+	// multipath says that clients may speak Multipath TCP.
+	multipath bool
+	started   bool // guarded by the Proxy's lock
 }
 
 // Accept implements net.Listener. A connection for which there is no room keeps
@@ -34,7 +34,7 @@ func (s *socket) Accept() (net.Conn, error) {
 	}
 	for {
 		l := s.owner.Load()
-		if c := l.admit(nc); c != nil {
+		if c := l.admit(nc, s.multipath); c != nil {
 			return c, nil
 		}
 		if s.owner.Load() == l {
@@ -65,33 +65,18 @@ func (s *socket) bound() string {
 	return a.String()
 }
 
-// listen binds an address. profile is applied to what is accepted there, by
-// inheritance where the system does so.
-func (p *Proxy) listen(ctx context.Context, a config.Address, profile *config.TCPProfile) (net.Listener, error) {
+// listen binds an address, with the settings of a TCP profile.
+func (p *Proxy) listen(ctx context.Context, a config.Address, n networks) (net.Listener, error) {
 	network := listenNetwork(a)
-	switch network {
-	case config.NetworkFD:
+	switch {
+	case network == config.NetworkFD:
 		return p.inherited(a.Path)
-	case config.NetworkUnix:
+	case network == config.NetworkUnix:
 		return listenUnix(ctx, a.Path)
+	case network.Multipath():
+		return n.multipath.Listen(family(network), a.HostPort())
 	}
-	lc := net.ListenConfig{Control: profileControl(profile), KeepAlive: -1}
-	kind := braid.Plain
-	if network.Multipath() {
-		kind = braid.KindOf(p.network)
-	}
-	switch kind {
-	case braid.Kernel:
-		l, err := (&kernel.ListenConfig{ListenConfig: lc}).Listen(ctx, family(network), a.HostPort())
-		if err != nil {
-			return nil, err // not a nil *Listener in an interface
-		}
-		return l, nil
-	case braid.Plain:
-		lc.SetMultipathTCP(false)
-		return lc.Listen(ctx, family(network), a.HostPort())
-	}
-	return p.network.Listen(family(network), a.HostPort())
+	return n.plain.Listen(family(network), a.HostPort())
 }
 
 // inherited takes a socket that was handed over.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 
@@ -12,10 +13,29 @@ import (
 // upstream is a pool of servers as requests are forwarded to it: it lends the
 // connections of package balance to package http1.
 type upstream struct {
-	proxy  *Proxy
-	name   string
-	config *config.Pool
-	pool   atomic.Pointer[balance.Pool]
+	proxy    *Proxy
+	name     string
+	affinity *affinity      // nil: none
+	hash     config.HashKey // of Maglev
+	maglev   bool
+	hostSNI  bool // the name for TLS is the request's host
+	retry    config.Retry
+	faults   []config.StatusRange // responses that count as the server's failures
+	pool     atomic.Pointer[balance.Pool]
+}
+
+var _ http1.Retrier = (*upstream)(nil)
+
+func (p *Proxy) newUpstream(name string, c *config.Pool) *upstream {
+	u := &upstream{
+		proxy: p, name: name, affinity: newAffinity(c.Affinity), hash: lowerKey(c.Hash),
+		maglev: c.Policy == config.PolicyMaglev, hostSNI: c.TLS != nil && c.TLS.ServerName == "", retry: c.Retry,
+		faults: []config.StatusRange{{From: 500, To: 599}},
+	}
+	if c.Ejection != nil {
+		u.faults = c.Ejection.Status
+	}
+	return u
 }
 
 // lent is what an upstream notes with a connection to a server.
@@ -26,29 +46,48 @@ type lent struct {
 
 // Get implements http1.Pool.
 func (u *upstream) Get(x *http1.Exchange, fresh bool) (*http1.ServerConn, error) {
-	client := x.ConnData.(*clientConn).client
+	cc := x.ConnData.(*clientConn)
 	r := balance.Request{
-		Client: client, Fresh: fresh, Again: fresh, Idempotent: x.Request.Method.Idempotent(),
+		Client: cc.client, Fresh: fresh, Again: x.Attempt > 0, Idempotent: x.Request.Method.Idempotent(),
 	}
-	c, err := u.lend(x, r)
+	if u.maglev {
+		r.Hash = hashOf(&u.hash, x, cc)
+	}
+	if u.affinity != nil {
+		r.Affinity = u.affinity.wanted(x.Request)
+	}
+	if x.Failed != nil {
+		r.Avoid = x.Failed.Data.(*lent).conn.Member()
+	}
+	ctx := x.Context()
+	if u.hostSNI {
+		ctx, r.Name = withHost(ctx, x)
+	}
+	c, err := u.lend(ctx, r)
 	if err != nil {
-		return nil, u.refusal(err)
+		return nil, refusal(ctx, err)
 	}
 	s, ok := c.Data.(*http1.ServerConn)
 	if !ok {
 		s = u.proxy.engine.NewServerConn(c.NetConn())
 		s.Data, c.Data = &lent{conn: c}, s
 	}
-	s.Data.(*lent).client = client
+	s.Data.(*lent).client = cc.client
+	if u.affinity != nil {
+		x.EditResponse().Reset() // what an attempt before has said
+		if m := c.Member(); m.Affinity() != r.Affinity {
+			u.affinity.set(x, m)
+		}
+	}
 	return s, nil
 }
 
 // lend asks the pool. One that has just been replaced sends its requests on to
 // the one in its place.
-func (u *upstream) lend(x *http1.Exchange, r balance.Request) (*balance.Conn, error) {
+func (u *upstream) lend(ctx context.Context, r balance.Request) (*balance.Conn, error) {
 	pool := u.pool.Load()
 	for {
-		c, err := pool.Get(x.Context(), r)
+		c, err := pool.Get(ctx, r)
 		if !errors.Is(err, balance.ErrClosed) {
 			return c, err
 		}
@@ -61,9 +100,12 @@ func (u *upstream) lend(x *http1.Exchange, r balance.Request) (*balance.Conn, er
 }
 
 // refusal says what the client is told when there is no connection.
-func (u *upstream) refusal(err error) error {
+func refusal(ctx context.Context, err error) error {
 	var dial *balance.DialError
-	if errors.As(err, &dial) {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return http1.ErrServerTimeout
+	case errors.As(err, &dial):
 		return err // http1 tells 502 and 504 apart
 	}
 	return http1.ErrNoServer
@@ -73,7 +115,9 @@ func (u *upstream) refusal(err error) error {
 func (u *upstream) Put(s *http1.ServerConn, r http1.Result) {
 	l := s.Data.(*lent)
 	c := l.conn
-	c.Report(r.Err == nil && r.Status < 500)
+	if r.Err != http1.ErrDead { // else nothing is known of the server
+		c.Report(r.Err == nil && !inRanges(u.faults, r.Status))
+	}
 	if r.KeepAlive > 0 || r.Requests > 0 {
 		c.KeepAlive(r.KeepAlive, r.Requests)
 	}
@@ -85,4 +129,21 @@ func (u *upstream) Put(s *http1.ServerConn, r http1.Result) {
 		c.Bind(l.client)
 	}
 	c.Put()
+}
+
+// Retry implements http1.Retrier.
+func (u *upstream) Retry(x *http1.Exchange, status int) bool {
+	if status != 0 && !inRanges(u.retry.Status, status) {
+		return false
+	}
+	return x.Retries < u.retry.Attempts && u.pool.Load().AllowRetry()
+}
+
+func inRanges(ranges []config.StatusRange, status int) bool {
+	for _, r := range ranges {
+		if status >= r.From && status <= r.To {
+			return true
+		}
+	}
+	return false
 }

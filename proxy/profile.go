@@ -1,0 +1,55 @@
+package proxy
+
+import (
+	"github.com/braid-mptcp/braid"
+	"github.com/braid-mptcp/braid/config"
+)
+
+// networks are the network with the settings of a TCP profile.
+type networks struct {
+	multipath braid.Network
+	plain     braid.Network // TCP without multipath
+}
+
+// networksOf gives the networks of a profile. What they do not offer is said
+// once in the life of the Proxy.
+func (p *Proxy) networksOf(name string, profile *config.TCPProfile) networks {
+	o := optionsOf(profile)
+	missing := func(feature string) { p.sayOnce("not offered by this stack", "tcp_profile", name, "feature", feature) }
+	if profile.Scheduler != "" {
+		missing("scheduler " + profile.Scheduler)
+	}
+	n := networks{multipath: braid.WithOptions(p.network, o, missing)}
+	o.Disabled = true
+	n.plain = braid.WithOptions(p.network, o, missing)
+	return n
+}
+
+// optionsOf turns a profile into options of connections.
+func optionsOf(profile *config.TCPProfile) braid.Options {
+	o := braid.Options{
+		Checksum: profile.Checksum, SendBuffer: int(profile.SendBuffer), RecvBuffer: int(profile.ReceiveBuffer),
+		MaxSubflows: profile.MaxSubflows,
+	}
+	o.TCP.NoSACK = !profile.SACK
+	o.TCP.Nagle = profile.Nagle
+	o.TCP.CongestionControl = profile.CongestionControl
+	o.TCP.UserTimeout = profile.UserTimeout.D()
+	o.TCP.KeepAlive.Idle = profile.KeepAlive.D()
+	o.TCP.KeepAlive.Interval = profile.KeepAliveInterval.D()
+	o.TCP.KeepAlive.Count = profile.KeepAliveCount
+	return o
+}
+
+// sayOnce warns of something, unless it has been said.
+func (p *Proxy) sayOnce(message string, attributes ...string) {
+	key := message
+	var args []any
+	for _, a := range attributes {
+		key += "\x00" + a
+		args = append(args, a)
+	}
+	if _, said := p.said.LoadOrStore(key, true); !said {
+		p.log.Warn(message, args...)
+	}
+}
