@@ -51,12 +51,19 @@ type Handler struct {
 
 // New makes a Handler for a proxy, which it looks at from then on until Close.
 func New(src status.Source, o Options) *Handler {
+	h := newHandler(src, o)
+	h.sampler.start()
+	return h
+}
+
+// newHandler is New without looking yet.
+func newHandler(src status.Source, o Options) *Handler {
 	h := &Handler{opts: o, sampler: newSampler(src), mux: http.NewServeMux()}
 	files, err := fs.Sub(assets, "assets")
 	if err != nil {
 		panic("BUG: no assets: " + err.Error())
 	}
-	h.mux.Handle("GET /", page(http.FileServerFS(files)))
+	h.mux.Handle("GET /", revalidated(http.FileServerFS(files)))
 	h.mux.HandleFunc("GET /api/status", h.serveStatus)
 	h.mux.HandleFunc("GET /api/history", h.serveHistory)
 	h.mux.HandleFunc("GET /api/features", h.serveFeatures)
@@ -64,9 +71,6 @@ func New(src status.Source, o Options) *Handler {
 	h.mux.HandleFunc("POST /api/reload", h.serveReload)
 	h.mux.HandleFunc("GET /healthz", serveHealth)
 	h.mux.HandleFunc("GET /readyz", h.serveReady)
-	if o.Metrics != nil {
-		h.mux.Handle("GET "+h.metricsPath(), o.Metrics)
-	}
 	if o.Pprof {
 		h.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		h.mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -74,7 +78,6 @@ func New(src status.Source, o Options) *Handler {
 		h.mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		h.mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	h.sampler.start()
 	return h
 }
 
@@ -114,6 +117,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "On a loopback address, this page answers to an IP address or to localhost only.", http.StatusForbidden)
 		return
 	}
+	// The path is the user's choice, and would not be a pattern in every case.
+	if h.opts.Metrics != nil && r.URL.Path == h.metricsPath() && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		h.opts.Metrics.ServeHTTP(w, r)
+		return
+	}
 	h.mux.ServeHTTP(w, r)
 }
 
@@ -145,8 +153,8 @@ func onLoopback(r *http.Request) bool {
 	return err != nil || ap.Addr().Unmap().IsLoopback()
 }
 
-// page keeps browsers from using an old page with a new API.
-func page(files http.Handler) http.Handler {
+// revalidated keeps browsers from using an old page with a new API.
+func revalidated(files http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")
 		files.ServeHTTP(w, r)

@@ -165,6 +165,7 @@ func (s *sampler) measure(snap *status.Snapshot) {
 	if s.base != nil {
 		fillRates(snap, s.base)
 	}
+	snap.SumPaths()
 }
 
 // record adds a point about what happened between two looks; mu is held.

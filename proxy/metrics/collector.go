@@ -140,34 +140,17 @@ func (o output) paths(s *status.Snapshot) {
 		o.protocol(p.Name, "tcp", &p.Plain)
 		o.count(reinjected, p.Multipath.Reinjected, p.Name)
 	}
-	type pathState struct{ path, state string }
-	states := make(map[pathState]int)
-	rtts := make(map[string][]time.Duration)
-	known := make(map[string]bool)
-	for i := range s.Totals.Paths {
-		known[s.Totals.Paths[i].Name] = true
-	}
-	for i := range s.Connections {
-		for j := range s.Connections[i].Paths {
-			p := &s.Connections[i].Paths[j]
-			name := p.Name()
-			if !known[name] {
-				name = status.OtherPath
-			}
-			states[pathState{name, p.Status()}]++
-			if p.Up && p.RTT > 0 {
-				rtts[name] = append(rtts[name], p.RTT)
-			}
+	s.SumPaths()
+	for i := range s.Paths {
+		p := &s.Paths[i]
+		for _, word := range status.Statuses {
+			o.value(subflowsNow, float64(p.Subflows[word]), p.Name, word)
 		}
-	}
-	for key, n := range states {
-		o.value(subflowsNow, float64(n), key.path, key.state)
-	}
-	for name, all := range rtts {
-		slices.Sort(all)
-		o.value(rtt, all[0].Seconds(), name, "min")
-		o.value(rtt, all[len(all)/2].Seconds(), name, "median")
-		o.value(rtt, all[len(all)-1].Seconds(), name, "max")
+		if p.RTTMax > 0 {
+			o.value(rtt, p.RTTMin.Seconds(), p.Name, "min")
+			o.value(rtt, p.RTTMedian.Seconds(), p.Name, "median")
+			o.value(rtt, p.RTTMax.Seconds(), p.Name, "max")
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type snapshotJSON struct {
 	Open         int          `json:"connections_open"`
 	Matching     int          `json:"connections_matching"`
 	Connections  []Connection `json:"connections"`
+	Paths        []PathNow    `json:"paths"`
 	Pools        []poolJSON   `json:"pools"`
 	Totals       Totals       `json:"totals"`
 }
@@ -33,7 +34,7 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 		Time: s.Time, Started: s.Started, Uptime: max(s.Time.Sub(s.Started), 0).Seconds(),
 		Version: s.Version, Stack: s.Stack, Ready: s.Ready, Draining: s.Draining,
 		Listeners: list(s.Listeners), Open: s.Open, Matching: s.Matching, Connections: list(s.Connections),
-		Pools: make([]poolJSON, len(s.Pools)), Totals: s.Totals,
+		Paths: list(s.Paths), Pools: make([]poolJSON, len(s.Pools)), Totals: s.Totals,
 	}
 	if !s.ConfigLoaded.IsZero() {
 		doc.ConfigLoaded = &s.ConfigLoaded
@@ -120,6 +121,23 @@ func (p Path) MarshalJSON() ([]byte, error) {
 		Congestion: p.Congestion, Window: p.Window, InFlight: p.InFlight, DeliveryRate: p.DeliveryRate,
 		BytesIn: p.BytesIn, BytesOut: p.BytesOut, Retransmitted: p.Retransmitted, Retransmissions: p.Retransmissions,
 		Reinjected: p.Reinjected, Reset: p.Reset, InRate: p.InRate, OutRate: p.OutRate,
+	})
+}
+
+type pathNowJSON struct {
+	Name      string         `json:"name"`
+	Subflows  map[string]int `json:"subflows"`
+	RTTMin    float64        `json:"rtt_min_seconds"`
+	RTTMedian float64        `json:"rtt_median_seconds"`
+	RTTMax    float64        `json:"rtt_max_seconds"`
+	InRate    float64        `json:"in_bytes_per_second"`
+	OutRate   float64        `json:"out_bytes_per_second"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (n PathNow) MarshalJSON() ([]byte, error) {
+	return json.Marshal(pathNowJSON{
+		n.Name, n.Subflows, n.RTTMin.Seconds(), n.RTTMedian.Seconds(), n.RTTMax.Seconds(), n.InRate, n.OutRate,
 	})
 }
 

@@ -36,8 +36,10 @@ type Snapshot struct {
 	// Matching counts those that fit a query, when Connections is a part of
 	// its results; 0 otherwise.
 	Matching int
-	Pools    []balance.PoolStats
-	Totals   Totals
+	// Paths are the work of SumPaths.
+	Paths  []PathNow
+	Pools  []balance.PoolStats
+	Totals Totals
 }
 
 // Listener is an address, or several, at which clients connect.
