@@ -36,10 +36,10 @@ type Options struct {
 //
 // /api/status has these parameters: limit and offset choose a page of the
 // connections (all of them without), sort orders them by "id", "client",
-// "listener", "requests", "rate", "bytes", "subflows" or "rtt", from the top
-// with a "-" before it, filter shows those that contain all of its words in
-// their addresses, names or protocols, and protocol those that speak "mptcp" or
-// "tcp".
+// "listener", "requests", "rate" (both ways), "out", "in", "bytes", "subflows"
+// or "rtt", from the top with a "-" before it, filter shows those that contain
+// all of its words in their addresses, names or protocols, and protocol those
+// that speak "mptcp" or "tcp".
 //
 // /api/history gives the points after the one with the time "since", in
 // milliseconds since 1970.

@@ -30,6 +30,8 @@ var orders = map[string]func(a, b *status.Connection) int{
 	"listener": func(a, b *status.Connection) int { return strings.Compare(a.Listener, b.Listener) },
 	"requests": func(a, b *status.Connection) int { return cmp.Compare(a.Requests, b.Requests) },
 	"rate":     func(a, b *status.Connection) int { return cmp.Compare(a.InRate+a.OutRate, b.InRate+b.OutRate) },
+	"out":      func(a, b *status.Connection) int { return cmp.Compare(a.OutRate, b.OutRate) },
+	"in":       func(a, b *status.Connection) int { return cmp.Compare(a.InRate, b.InRate) },
 	"bytes":    func(a, b *status.Connection) int { return cmp.Compare(carried(a), carried(b)) },
 	"subflows": func(a, b *status.Connection) int { return cmp.Compare(up(a), up(b)) },
 	"rtt":      func(a, b *status.Connection) int { return cmp.Compare(lowestRTT(a), lowestRTT(b)) },

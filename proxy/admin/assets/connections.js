@@ -7,7 +7,7 @@ import { bytes, count, percent, rate, short, span, words } from "./format.js";
 
 const columns = [
   ["Client", "client", ""], ["Listener", "listener", ""], ["Protocol", null, ""], ["Host", null, ""], ["Subflows", "subflows", ""],
-  ["RTT", "rtt", "n"], ["Out", "rate", "n"], ["In", null, "n"], ["Bytes", "bytes", "n"], ["Requests", "requests", "n"], ["Age", "id", "n"],
+  ["RTT", "rtt", "n"], ["Out", "out", "n"], ["In", "in", "n"], ["Bytes", "bytes", "n"], ["Requests", "requests", "n"], ["Age", "id", "n"],
 ];
 const subflowColumns = [["Path"], ["Local"], ["Remote"], ["State"], ["RTT", "n"], ["Out", "n"], ["In", "n"], ["Sent", "n"],
   ["Received", "n"], ["Share"], ["Retransmitted", "n"], ["Window", "n"], ["Control"]];
@@ -21,7 +21,7 @@ export class Connections {
     this.body = table.tBodies[0];
     this.changed = changed;
     this.rows = new Map();
-    this.sort = "-rate";
+    this.sort = "-out";
     this.heads = columns.map(([label, key, c]) => {
       const th = h("th", c ? { class: c } : null);
       if (key) th.append(h("button", { type: "button", "data-sort": key, onclick: () => this.sortBy(key) }, label));
@@ -65,7 +65,7 @@ export class Connections {
 
   make(c) {
     const r = cells(["mono", "", "", "clip", "", "n", "n", "n", "n", "n", "n"], { class: "row", "data-id": c.id });
-    r.twist = h("button", { type: "button", class: "twist", "aria-expanded": "false", "aria-label": "Subflows" }, "▸");
+    r.twist = h("button", { type: "button", class: "twist", "aria-expanded": "false", "aria-label": "Subflows" }, "›");
     r.client = h("span");
     r.td[0].append(r.twist, r.client);
     r.badge = h("span", { class: "pill" });
@@ -99,7 +99,7 @@ export class Connections {
     text(r.badge, c.multipath ? "MPTCP" : "TCP");
     attr(r.badge, "class", c.multipath ? "pill mptcp" : "pill");
     attr(r.badge, "title", c.fallback ? "plain TCP: " + words(c.fallback) : null);
-    text(r.protocol, [c.protocol, c.tls].filter(Boolean).join(" · "));
+    text(r.protocol, [c.protocol === "tcp" ? "" : c.protocol, c.tls].filter(Boolean).join(" · "));
     const host = c.host || c.server_name || c.backend || "";
     text(r.td[3], host);
     attr(r.td[3], "title", host || null);

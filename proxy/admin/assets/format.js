@@ -12,6 +12,9 @@ function scaled(n, base, units) {
 
 export const count = (n) => Math.round(n).toLocaleString("en");
 
+// compact is a large count in a few characters.
+export const compact = (n) => n < 10000 ? count(n) : scaled(n, 1000, ["", "k", "M", "G", "T"]).join(" ");
+
 export const bytes = (n) => scaled(n, 1000, ["B", "kB", "MB", "GB", "TB", "PB"]).join(" ");
 
 // bits takes bytes per second and gives [number, unit].

@@ -2,7 +2,7 @@
 
 import { h, text, attr, order, swatch, meter } from "./dom.js";
 import { pathColor } from "./colors.js";
-import { bits, bytes, count, percent, perSecond, rate, seconds, short, words } from "./format.js";
+import { bits, bytes, compact, count, percent, perSecond, rate, seconds, short, words } from "./format.js";
 import { Plot } from "./plot.js";
 
 const sum = (list, f) => list.reduce((n, x) => n + f(x), 0);
@@ -12,7 +12,7 @@ export class Tiles {
   constructor(parent) {
     this.tiles = {};
     for (const [id, title] of [["requests", "Requests"], ["throughput", "Throughput to clients"], ["connections", "Client connections"],
-      ["latency", "Latency, 99th percentile"], ["reuse", "Server connections reused"], ["backends", "Backends in service"]]) {
+      ["latency", "Latency (p99)"], ["reuse", "Connection reuse"], ["backends", "Backends in service"]]) {
       const t = { big: h("span"), unit: h("small"), note: h("p") };
       this.tiles[id] = t;
       parent.append(h("div", { class: "card tile", id: "tile-" + id }, h("h3", null, title), h("div", { class: "big" }, t.big, t.unit), t.note));
@@ -32,12 +32,12 @@ export class Tiles {
     const last = points[points.length - 1] || { requests: 0, errors: 0, mptcp: 0, tcp: 0, p50: 0, p99: 0, paths: [] };
     const total = sum(s.totals.requests, (r) => sum(r.code_classes, (n) => n));
     const share = last.requests ? last.errors / last.requests : 0;
-    this.set("requests", perSecond(last.requests), `${percent(share)} errors · ${count(total)} in all`);
+    this.set("requests", perSecond(last.requests), `${percent(share)} errors · ${compact(total)} in all`);
     const paths = last.paths || [];
     this.set("throughput", bits(sum(paths, (p) => p.out)), `${rate(sum(paths, (p) => p.in))} from clients`);
     const open = last.mptcp + last.tcp;
-    this.set("connections", [count(s.connections_open)],
-      open ? `${percent(last.mptcp / open, 0)} Multipath TCP · ${count(s.totals.connections)} in all` : `${count(s.totals.connections)} in all`);
+    this.set("connections", [count(s.connections_open), `of ${compact(s.totals.connections)} so far`],
+      open ? `${percent(last.mptcp / open, 0)} Multipath TCP` : "");
     meter(this.share, open ? [{ share: last.mptcp / open, color: "var(--accent)", title: `${last.mptcp} Multipath TCP` }] : []);
     const shown = last.p99 ? last : points.findLast((p) => p.p99) || last;
     this.set("latency", seconds(shown.p99), `median ${short(shown.p50)}`);
@@ -72,7 +72,7 @@ export function makePlots(parent, tip) {
         { label: "all", color: "var(--line-0)", fill: true, values: points.map((p) => p.requests) },
         { label: "failed", color: "var(--line-1)", values: points.map((p) => p.errors) },
       ] }),
-    plot({ id: "throughput", title: "Throughput by path: to clients above, from clients below", kind: "stack", least: 1, format: rate,
+    plot({ id: "throughput", title: "Throughput by path, out above, in below", kind: "stack", least: 1, format: rate,
       series: (points) => pathNames(points).flatMap((name) => [
         { label: name, tip: name + " out", color: pathColor(name), side: 1, values: ofPath(points, name, "out") },
         { label: name, tip: name + " in", color: pathColor(name), side: -1, values: ofPath(points, name, "in") },

@@ -9,7 +9,8 @@ import { h, swatch } from "./dom.js";
 import { css, resolve } from "./colors.js";
 import { clock } from "./format.js";
 
-const left = 64, right = 8, top = 8, bottom = 20;
+const right = 8, top = 8, bottom = 20;
+const font = "11px system-ui, sans-serif";
 const gap = 12000; // ms without a point that break a line
 
 export class Plot {
@@ -76,11 +77,15 @@ export class Plot {
     g.clearRect(0, 0, width, height);
     const { all, max, min } = this.layout();
     const ticks = niceTicks(min, max || 1, 4);
-    const y0 = Math.min(min, ticks[0]), y1 = Math.max(max, ticks[ticks.length - 1]);
+    const y0 = min < 0 ? min - 0.06 * (max - min) : 0, y1 = Math.max(max, ticks[ticks.length - 1]);
+    const marks = ticks.filter((v) => v >= y0).map((v) => [v, this.mark(Math.abs(v))]);
+    g.font = font;
+    const left = Math.ceil(Math.max(36, ...marks.map(([, label]) => g.measureText(label).width + 14)));
+    this.left = left;
     const x = (t) => left + (width - left - right) * (1 - (this.now - t) / this.range);
     const y = (v) => top + (height - top - bottom) * (1 - (v - y0) / (y1 - y0 || 1));
     this.at = { x, width, height };
-    this.axes(g, ticks, x, y, width, height);
+    this.axes(g, marks, x, y, width, height);
     g.save();
     g.beginPath();
     g.rect(left, 0, width - left - right, height);
@@ -102,17 +107,22 @@ export class Plot {
     this.legend(all);
   }
 
-  axes(g, ticks, x, y, width, height) {
-    g.font = "11px system-ui, sans-serif";
+  // mark is the text at a round number.
+  mark(v) {
+    return v === 0 ? "0" : this.format(v).replace(/\.(\d*?)0+(?=\D|$)/, (_, d) => (d ? "." + d : ""));
+  }
+
+  axes(g, marks, x, y, width, height) {
+    const { left } = this;
     g.fillStyle = css("--quiet");
     g.strokeStyle = css("--grid");
     g.lineWidth = 1;
     g.textAlign = "right";
     g.textBaseline = "middle";
-    for (const v of ticks) {
+    for (const [v, label] of marks) {
       const py = Math.round(y(v)) + 0.5;
       line(g, left, py, width - right, py);
-      g.fillText(this.format(Math.abs(v)), left - 8, py);
+      g.fillText(label, left - 8, py);
     }
     g.textAlign = "center";
     g.textBaseline = "alphabetic";
@@ -138,7 +148,10 @@ export class Plot {
     this.points.forEach((p, i) => {
       if (i > 0 && p.t - this.points[i - 1].t > gap) end();
       if (s.high[i] === null) return end();
-      run.push({ x: x(p.t), high: y(s.high[i]), low: y(s.low[k++]) });
+      const low = s.low[k++];
+      // A layer of nothing has no edge: it would hide the one beneath.
+      if (this.kind === "stack" && s.high[i] === low && !(s.values[i - 1] || s.values[i + 1])) return end();
+      run.push({ x: x(p.t), high: y(s.high[i]), low: y(low) });
     });
     end();
   }
