@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -79,7 +80,7 @@ func (p *Proxy) listen(ctx context.Context, a config.Address, n networks) (net.L
 	return n.plain.Listen(family(network), a.HostPort())
 }
 
-// inherited takes a socket that was handed over.
+// inherited takes a socket that was handed over, or all those of a name.
 func (p *Proxy) inherited(name string) (net.Listener, error) {
 	ls := p.opts.Inherited[name]
 	if len(ls) == 0 {
@@ -87,12 +88,27 @@ func (p *Proxy) inherited(name string) (net.Listener, error) {
 		for n := range p.opts.Inherited {
 			names = append(names, n)
 		}
+		slices.Sort(names)
 		if len(names) == 0 {
 			return nil, fmt.Errorf("fd@%s: no sockets were handed over", name)
 		}
 		return nil, fmt.Errorf("fd@%s: there is no such socket; there are %s", name, strings.Join(names, ", "))
 	}
-	return dupListener(ls[0])
+	dups := make([]net.Listener, 0, len(ls))
+	for _, l := range ls {
+		dup, err := dupListener(l)
+		if err != nil {
+			for _, l := range dups {
+				l.Close()
+			}
+			return nil, err
+		}
+		dups = append(dups, dup)
+	}
+	if len(dups) == 1 {
+		return dups[0], nil
+	}
+	return join(dups), nil
 }
 
 // dupListener gives a listener of its own for a socket: closing it leaves the
