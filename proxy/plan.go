@@ -97,8 +97,8 @@ func (p *Proxy) prepareListeners(ctx context.Context, next *plan) error {
 // bind opens the sockets that are not there yet.
 func (p *Proxy) bind(ctx context.Context, next *plan) error {
 	for _, l := range next.config.Listeners {
-		for _, a := range l.Address {
-			key := a.String()
+		for i, a := range l.Address {
+			key := socketKey(l, i)
 			if s := p.sockets()[key]; s != nil {
 				next.sockets[key] = s
 				continue
@@ -113,6 +113,16 @@ func (p *Proxy) bind(ctx context.Context, next *plan) error {
 		}
 	}
 	return nil
+}
+
+// socketKey tells sockets apart, across reloads too. Where the system chooses a
+// port, it is the place in the configuration that does.
+func socketKey(l *config.Listener, i int) string {
+	a := l.Address[i]
+	if a.Port == 0 && a.Path == "" {
+		return fmt.Sprintf("%s[%d] %s", l.Name, i, a)
+	}
+	return string(listenNetwork(a)) + "@" + a.HostPort() + a.Path
 }
 
 // prepareAccess opens the access log, unless it is open already.
@@ -165,8 +175,8 @@ func (p *Proxy) commit(next *plan) {
 	}
 	p.state.Store(now)
 	for _, l := range c.Listeners {
-		for _, a := range l.Address {
-			now.sockets[a.String()].owner.Store(now.listeners[l.Name])
+		for i := range l.Address {
+			now.sockets[socketKey(l, i)].owner.Store(now.listeners[l.Name])
 		}
 	}
 	p.pages.commit(c, next.pages)

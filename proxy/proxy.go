@@ -228,8 +228,8 @@ func (p *Proxy) Addrs() []ListenerAddr {
 	state := p.state.Load()
 	var all []ListenerAddr
 	for _, l := range state.config.Listeners {
-		for _, a := range l.Address {
-			all = append(all, ListenerAddr{l.Name, state.sockets[a.String()].bound()})
+		for i := range l.Address {
+			all = append(all, ListenerAddr{l.Name, state.sockets[socketKey(l, i)].bound()})
 		}
 	}
 	return all

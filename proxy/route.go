@@ -207,16 +207,13 @@ func (to *route) change(req *request) error {
 	return nil
 }
 
-// strip takes the prefix off the path. Where the path fits only once it is
-// written in its normal form, it is passed on in that form.
+// strip takes the prefix off the path. One that is not in its normal form is
+// passed on in that form, lest what is left of it means something else.
 func (to *route) strip(req *request) error {
 	full := req.x.Request.Path()
-	path, query := full[:len(req.rawPath)], full[len(req.rawPath):]
+	path, query := req.path, full[len(req.rawPath):]
 	if !hasPathPrefix(path, to.stripPrefix) {
-		if !hasPathPrefix(req.path, to.stripPrefix) {
-			return nil
-		}
-		path = req.path
+		return nil
 	}
 	rest := path[len(to.stripPrefix):]
 	if len(rest) > 0 && len(path) == len(req.rawPath) && &path[0] == &full[0] {
@@ -226,8 +223,7 @@ func (to *route) strip(req *request) error {
 	if len(rest) == 0 {
 		changed = append(changed, '/')
 	}
-	changed = append(append(changed, rest...), query...)
-	return req.x.SetPath(changed)
+	return req.x.SetPath(append(append(changed, rest...), query...))
 }
 
 // hasPathPrefix says whether a path is prefix, or below it.

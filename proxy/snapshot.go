@@ -26,8 +26,8 @@ func (p *Proxy) Snapshot() status.Snapshot {
 		sl := status.Listener{
 			Name: c.Name, Mode: string(c.Mode), TLS: c.TLS != nil, Open: int64(l.gate.count()), Accepted: l.accepted.Load(),
 		}
-		for _, a := range c.Address {
-			sl.Addresses = append(sl.Addresses, state.sockets[a.String()].bound())
+		for i := range c.Address {
+			sl.Addresses = append(sl.Addresses, state.sockets[socketKey(c, i)].bound())
 		}
 		s.Listeners = append(s.Listeners, sl)
 	}
@@ -96,7 +96,7 @@ func (p *Proxy) drainBackend(pool, backend string, on bool) error {
 type state struct {
 	config    *config.Config
 	loaded    time.Time
-	sockets   map[string]*socket   // by address as configured
+	sockets   map[string]*socket   // see socketKey
 	listeners map[string]*listener // by name
 	upstreams map[string]*upstream // by pool
 	watched   bool
