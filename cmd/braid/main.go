@@ -18,8 +18,10 @@ type commands struct {
 	Get     getCmd     `cmd:"" help:"Download a file over all uplinks at once."`
 	Connect connectCmd `cmd:"" help:"Carry standard input and output over several paths; made for ssh's ProxyCommand."`
 	Serve   serveCmd   `cmd:"" help:"Put Multipath TCP in front of any TCP service."`
+	Proxy   proxyCmd   `cmd:"" help:"Put Multipath TCP, TLS and HTTP/2 in front of servers, and share the connections to them."`
 	Paths   pathsCmd   `cmd:"" help:"Show how the host is prepared for several paths, or prepare it."`
 	Cleanup cleanupCmd `cmd:"" help:"Remove from the host what a braid that was killed has left."`
+	Config  configCmd  `cmd:"" help:"Print a configuration to start from."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
