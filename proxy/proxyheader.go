@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -32,6 +33,7 @@ func (c *clientConn) readProxyHeader(a *config.AcceptProxy, timeout time.Duratio
 		defer c.Conn.SetReadDeadline(time.Time{})
 	}
 	r := bufio.NewReaderSize(c.Conn, 256)
+	awaitLine(r)
 	h, err := proxyproto.Read(r)
 	missing := errors.Is(err, proxyproto.ErrNoProxyProtocol) || errors.Is(err, os.ErrDeadlineExceeded) && r.Buffered() == 0
 	switch {
@@ -48,6 +50,21 @@ func (c *clientConn) readProxyHeader(a *config.AcceptProxy, timeout time.Duratio
 		c.early = append([]byte(nil), early...)
 	}
 	return nil
+}
+
+// awaitLine waits for the whole of a header of version 1, which package
+// proxyproto wants to have in one piece. Over several paths it need not come so.
+func awaitLine(r *bufio.Reader) {
+	const signature, longest = "PROXY ", 107
+	for n := 1; n <= longest; n = r.Buffered() + 1 {
+		if _, err := r.Peek(n); err != nil {
+			return // proxyproto finds the same
+		}
+		b, _ := r.Peek(r.Buffered())
+		if seen := min(len(b), len(signature)); string(b[:seen]) != signature[:seen] || bytes.IndexByte(b, '\n') >= 0 {
+			return
+		}
+	}
 }
 
 var proxyVersions = map[byte]config.ProxyVersion{1: config.ProxyV1, 2: config.ProxyV2}
