@@ -35,6 +35,9 @@ func (p *Proxy) Reload(ctx context.Context, c *config.Config) error {
 	return nil
 }
 
+// ReloadFailed counts a configuration that did not get as far as Reload.
+func (p *Proxy) ReloadFailed() { p.ledger.Reloaded(false) }
+
 // sayUnchanged tells what a reload does not change.
 func (p *Proxy) sayUnchanged(before, now *config.Config) {
 	if !reflect.DeepEqual(before.Network, now.Network) {

@@ -401,6 +401,52 @@ func TestProxyReloads(t *testing.T) {
 	}
 }
 
+// TestProxyReloadsByPage: the administrator's page loads the configuration too,
+// and hears what is wrong with it. All reloads are counted.
+func TestProxyReloadsByPage(t *testing.T) {
+	one, two := website(t, "one"), website(t, "two")
+	// The address of the page has to be known beforehand.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := l.Addr().String()
+	l.Close()
+	more := "admin: {address: '" + admin + "'}\n"
+	file := configured(t, inFront(one, more))
+	o := operate(t, nil, "proxy", "--config", file, "--no-watch").ready()
+	k := keepAlive(t, o.addr("web"))
+	client := newClient(t, nil)
+	reload := func() (int, string) {
+		t.Helper()
+		resp, err := client.Post("http://"+admin+"/api/reload", "application/json", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(b)
+	}
+	k.want("one")
+	rewrite(t, file, inFront(two, more))
+	if code, body := reload(); code != 204 {
+		t.Errorf("got %d %s", code, body)
+	}
+	k.want("two")
+	rewrite(t, file, "nonsense: 1\n"+inFront(one, more))
+	if code, body := reload(); code != 422 || !strings.Contains(body, "proxy.yaml:1:1") {
+		t.Errorf("got %d %s, want 422 and the place of the mistake", code, body)
+	}
+	k.want("two")
+	o.wantLog("reload failed", "because=\"the admin page\"")
+	text := page(t, client, "http://"+admin+"/metrics")
+	for _, want := range []string{`braid_config_reloads_total{result="ok"} 1`, `braid_config_reloads_total{result="failed"} 1`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in the metrics", want)
+		}
+	}
+}
+
 // TestProxyWatchesOneFile: what happens beside the file is none of its business,
 // nor is a write that changes nothing.
 func TestProxyWatchesOneFile(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,17 +30,23 @@ type proxyRun struct {
 
 	signals  chan os.Signal
 	served   chan error
-	reloaded chan reload // the end of the reload under way
-	busy     bool        // there is one
-	again    string      // why there is to be another one after that; "": there is not
+	orders   chan *reload  // from the admin page
+	reloaded chan *reload  // the end of the one under way
+	busy     bool          // there is one
+	next     *reload       // to be done after that; nil: none
+	ending   chan struct{} // closed when no order is taken any more
+	refuse   func()        // closes it
 }
 
-// reload is how a reload ended.
+// reload is an order to put the configuration in force as it is at the time,
+// and how that went.
 type reload struct {
 	because string
-	cfg     *config.Config
-	target  *logTarget
-	err     error
+	waiting []chan error // told how it went
+
+	cfg    *config.Config
+	target *logTarget
+	err    error
 }
 
 // runProxy starts a proxy and runs it to its end.
@@ -55,8 +62,11 @@ func runProxy(ctx context.Context, con console, cmd *proxyCmd, cfg *config.Confi
 	}
 	r := &proxyRun{
 		load: cmd.load, cfg: cfg, out: out, log: out.logger(), signals: signals,
-		served: make(chan error, 1), reloaded: make(chan reload, 1),
+		served: make(chan error, 1), orders: make(chan *reload), reloaded: make(chan *reload, 1),
+		ending: make(chan struct{}),
 	}
+	r.refuse = sync.OnceFunc(func() { close(r.ending) })
+	defer r.refuse()
 	r.sys = supervisor{r.log}
 	if err := r.start(ctx); err != nil {
 		return err
@@ -89,7 +99,9 @@ func (r *proxyRun) start(ctx context.Context) error {
 	made := make(chan error, 1)
 	go func() {
 		var err error
-		r.proxy, err = proxy.New(ctx, proxy.Options{Config: r.cfg, Version: version(), Logger: r.log, Inherited: inherited})
+		r.proxy, err = proxy.New(ctx, proxy.Options{
+			Config: r.cfg, Version: version(), Logger: r.log, Inherited: inherited, Reload: r.order,
+		})
 		made <- err
 	}()
 	for {
@@ -203,9 +215,11 @@ func (r *proxyRun) loop(ctx context.Context, changed <-chan struct{}) error {
 				return r.end(s.String(), ticks)
 			}
 			r.reopen()
-			r.reload("SIGHUP")
+			r.reload(&reload{because: "SIGHUP"})
 		case <-changed:
-			r.reload("the file has changed")
+			r.reload(&reload{because: "the file has changed"})
+		case o := <-r.orders:
+			r.reload(o)
 		case end := <-r.reloaded:
 			r.noteReload(end)
 		case <-ticks:
@@ -228,19 +242,45 @@ func (r *proxyRun) reopen() {
 	}
 }
 
+// errEnding is what becomes of orders to a proxy that ends.
+var errEnding = errors.New("the proxy is ending")
+
+// order has the configuration put in force and waits for how that goes. It may
+// be called from any goroutine.
+func (r *proxyRun) order(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case r.orders <- &reload{because: "the admin page", waiting: []chan error{done}}:
+	case <-r.ending:
+		return errEnding
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-r.ending:
+		return errEnding
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // reload begins to put the configuration in force as it is now. One reload runs
-// at a time.
-func (r *proxyRun) reload(because string) {
+// at a time; orders that come meanwhile are one more together.
+func (r *proxyRun) reload(o *reload) {
 	if r.busy {
-		r.again = because
+		if r.next != nil {
+			o.waiting = append(o.waiting, r.next.waiting...)
+		}
+		r.next = o
 		return
 	}
 	r.busy = true
 	r.sys.reloading()
 	go func() {
-		end := reload{because: because}
-		end.cfg, end.target, end.err = r.putInForce()
-		r.reloaded <- end
+		o.cfg, o.target, o.err = r.putInForce()
+		r.reloaded <- o
 	}()
 }
 
@@ -249,10 +289,12 @@ func (r *proxyRun) reload(because string) {
 func (r *proxyRun) putInForce() (*config.Config, *logTarget, error) {
 	cfg, err := r.load()
 	if err != nil {
+		r.proxy.ReloadFailed()
 		return nil, nil, err
 	}
 	target, err := r.out.target(cfg.Log)
 	if err != nil {
+		r.proxy.ReloadFailed()
 		return nil, nil, err
 	}
 	if err := r.proxy.Reload(context.Background(), cfg); err != nil {
@@ -263,27 +305,31 @@ func (r *proxyRun) putInForce() (*config.Config, *logTarget, error) {
 }
 
 // noteReload says how a reload went.
-func (r *proxyRun) noteReload(end reload) {
+func (r *proxyRun) noteReload(o *reload) {
 	r.busy = false
-	if end.err != nil {
-		r.log.Error("reload failed; the configuration from before stays in force", "because", end.because, "error", end.err)
+	if o.err != nil {
+		r.log.Error("reload failed; the configuration from before stays in force", "because", o.because, "error", o.err)
 		r.sys.ready("reload failed, " + r.status())
 	} else {
-		r.out.use(end.target)
-		r.cfg = end.cfg
+		r.out.use(o.target)
+		r.cfg = o.cfg
 		r.tellAddresses()
-		r.log.Info("reloaded", "because", end.because, "listeners", len(r.cfg.Listeners), "pools", len(r.cfg.Pools))
+		r.log.Info("reloaded", "because", o.because, "listeners", len(r.cfg.Listeners), "pools", len(r.cfg.Pools))
 		r.sys.ready(r.status())
 	}
-	if because := r.again; because != "" {
-		r.again = ""
-		r.reload(because)
+	for _, done := range o.waiting {
+		done <- o.err
+	}
+	if next := r.next; next != nil {
+		r.next = nil
+		r.reload(next)
 	}
 }
 
 // end lets requests in work come to their end, for as long as timeouts.drain
 // allows or until a second signal.
 func (r *proxyRun) end(because string, ticks <-chan time.Time) error {
+	r.refuse()
 	limit := r.cfg.Timeouts.Drain.D()
 	r.log.Info("ending", "because", because, "drain", limit.String())
 	r.sys.stopping(limit)
