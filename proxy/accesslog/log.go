@@ -20,8 +20,11 @@ const (
 	flushAt = 64 << 10
 	// closeWithin is how long Close waits for an output that takes nothing.
 	closeWithin = 3 * time.Second
-	// maxBuffer is how many bytes may wait for a disk that does not keep up.
-	maxBuffer = 4 << 20
+	// maxBuffer is how many bytes may wait for a disk that does not keep up: a
+	// stall of half a second at 60,000 requests/s.
+	maxBuffer = 32 << 20
+	// keepBuffer bounds the memory that is kept when it catches up.
+	keepBuffer = 1 << 20
 	// keepScratch bounds the memory that is kept for formatting a line.
 	keepScratch = 16 << 10
 )
@@ -183,7 +186,9 @@ func (l *Log) flush() {
 	lines, pending := l.buf, l.pending
 	l.buf, l.pending = l.spare[:0], 0
 	l.mu.Unlock()
-	l.spare = lines[:0]
+	if l.spare = nil; cap(lines) <= keepBuffer {
+		l.spare = lines[:0]
+	}
 	if !l.finishTorn() {
 		l.lost.Add(uint64(pending))
 		return

@@ -155,7 +155,7 @@ export class Listeners {
     this.rows.update(s.listeners, (l) => l.name, (r, l) => {
       text(r.td[0], l.name);
       text(r.td[1], l.tls ? l.mode + " · TLS" : l.mode);
-      text(r.td[2], l.addresses.join("  "));
+      text(r.td[2], (l.addresses || []).join("  "));
       text(r.td[3], count(l.open));
       text(r.td[4], count(l.accepted));
     });
