@@ -50,6 +50,14 @@ type tlsFacts struct {
 // itself. Reading from it would miss what was read early.
 func (c *clientConn) NetConn() net.Conn { return c.Conn }
 
+// Take gives what was read early and takes it out: from then on NetConn may be
+// read from in place of this.
+func (c *clientConn) Take() []byte {
+	early := c.early
+	c.early = nil
+	return early
+}
+
 // Read implements net.Conn.
 func (c *clientConn) Read(b []byte) (int, error) {
 	if len(c.early) > 0 {

@@ -63,9 +63,6 @@ func (l *listener) serveTCP(c *clientConn, nc net.Conn, r *rules) {
 	defer cancel()
 	stop := context.AfterFunc(l.ending, cancel)
 	defer stop()
-	if nc == net.Conn(c) && len(c.early) == 0 {
-		nc = c.Conn // which can be spliced
-	}
 	passthrough.Serve(ctx, nc, &passthrough.Config{
 		Route:        func(pc *passthrough.Conn) (*balance.Pool, balance.Request, error) { return r.routeTCP(c, pc) },
 		SNI:          r.tcp.sni && c.tls.Load() == nil,
