@@ -24,7 +24,7 @@ const (
 	// stall of half a second at 60,000 requests/s.
 	maxBuffer = 32 << 20
 	// keepBuffer bounds the memory that is kept when it catches up.
-	keepBuffer = 1 << 20
+	keepBuffer = 4 << 20
 	// keepScratch bounds the memory that is kept for formatting a line.
 	keepScratch = 16 << 10
 )
