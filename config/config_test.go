@@ -305,6 +305,7 @@ func TestOtherMistakes(t *testing.T) {
 		"tcp_profiles: {x: {max_subflows: 300}}":                 `must be at most 255`,
 		"admin: {address: 'mptcp@:9000'}":                        `admin.address: is for plain TCP; write "tcp@:9000"`,
 		"metrics: {path: m}":                                     `metrics.path: has to begin with /`,
+		`metrics: {path: "/{a"}`:                                 `metrics.path: "/{a" is not a plain path of letters, digits and -._~/`,
 		"log: {output: ''}":                                      `log.output: wants stderr, stdout or a file`,
 		"forwarded: {via: 'a b'}":                                `"a b" is not a name that may stand in Via`,
 		"network: {interfaces: an-interface-with-a-long-name}":   `is not the name of an interface`,

@@ -90,6 +90,8 @@ func (v *validator) rest() {
 	v.adminAddress("metrics.address", c.Metrics.Address)
 	if !strings.HasPrefix(c.Metrics.Path, "/") {
 		v.errorf("metrics.path", "has to begin with /")
+	} else if strings.ContainsFunc(c.Metrics.Path, func(r rune) bool { return !strings.ContainsRune(metricsPathChars, r) }) {
+		v.errorf("metrics.path", "%s is not a plain path of letters, digits and -._~/", quote(c.Metrics.Path))
 	}
 	for path, output := range map[string]string{"log.output": c.Log.Output, "log.access.output": c.Log.Access.Output} {
 		if output == "" {
@@ -168,3 +170,6 @@ var framing = map[string]bool{
 	"Connection": true, "Content-Length": true, "Keep-Alive": true, "Proxy-Connection": true, "Te": true,
 	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
 }
+
+// metricsPathChars are those that stand for themselves in a path everywhere.
+const metricsPathChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/"
