@@ -65,7 +65,8 @@ func (c *clientConn) status(now time.Time) status.Connection {
 		s.BytesIn, s.BytesOut = pc.In.Load(), pc.Out.Load()
 	}
 	if c.account != nil {
-		c.account.Look(now, lookEvery)
+		// Whoever asks each second wants something new each time.
+		c.account.Look(now, lookEvery/2)
 		c.account.Describe(&s)
 	}
 	return s

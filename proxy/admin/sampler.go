@@ -255,6 +255,7 @@ func connectionRates(c, was *status.Connection, span float64) {
 		c.OutRate = rate(uint64(c.BytesOut), uint64(was.BytesOut), span)
 		return
 	}
+	c.Paths = slices.Clone(c.Paths) // others have them too
 	for i := range c.Paths {
 		p := &c.Paths[i]
 		var old status.Path

@@ -3,6 +3,7 @@ package status
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,17 +26,14 @@ type Account struct {
 	token       uint32
 	joinsDone   uint64
 	joinsFailed uint64
-	paths       []Path
-	first       [2]Path // room for the usual connection
+	paths       []Path // replaced as a whole: others may have it
 }
 
 // Open begins the account of a connection that was accepted. offered says that
 // its listener speaks Multipath TCP. It costs no system call.
 func (l *Ledger) Open(c net.Conn, offered bool) *Account {
 	l.connections.Add(1)
-	a := &Account{ledger: l, conn: c, offered: offered}
-	a.paths = a.first[:0]
-	return a
+	return &Account{ledger: l, conn: c, offered: offered}
 }
 
 // Look asks the connection how its paths do, unless that is known from less
@@ -62,9 +60,7 @@ func (a *Account) Close(now time.Time) {
 	a.look(now)
 	a.closed = true
 	a.conn = nil
-	for i := range a.paths {
-		a.paths[i].Up = false
-	}
+	a.paths = down(a.paths)
 	if a.everMulti {
 		a.ledger.multipath.closed.Add(1)
 	}
@@ -72,13 +68,23 @@ func (a *Account) Close(now time.Time) {
 }
 
 // Describe fills in what the account knows of the connection: Multipath,
-// Fallback, Token, Joins and Paths, whose memory it uses again.
+// Fallback, Token, Joins and Paths, which others may have too and nobody may
+// change. It is cheap.
 func (a *Account) Describe(c *Connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c.Multipath, c.Fallback, c.Token = a.everMulti && a.fallback == "", a.fallback, a.token
 	c.Joins = int(a.joinsDone)
-	c.Paths = append(c.Paths[:0], a.paths...)
+	c.Paths = a.paths
+}
+
+// down gives a copy of paths that are no part of their connection any more.
+func down(paths []Path) []Path {
+	paths = slices.Clone(paths)
+	for i := range paths {
+		paths[i].Up = false
+	}
+	return paths
 }
 
 // look is Look with the lock held.
@@ -95,9 +101,7 @@ func (a *Account) look(now time.Time) {
 func (a *Account) note(info *braid.Info) {
 	if len(info.Subflows) == 0 || info.Err != nil && !anyBytes(info) {
 		// The connection is over and tells nothing more of what it was.
-		for i := range a.paths {
-			a.paths[i].Up = false
-		}
+		a.paths = down(a.paths)
 		return
 	}
 	a.settle(info)
@@ -105,9 +109,7 @@ func (a *Account) note(info *braid.Info) {
 	if a.everMulti {
 		protocol = multipath
 	}
-	for i := range a.paths {
-		a.paths[i].Up = false
-	}
+	a.paths = down(a.paths)
 	for i := range info.Subflows {
 		sf := &info.Subflows[i]
 		p := a.path(sf)
