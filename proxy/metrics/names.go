@@ -10,13 +10,24 @@ type metric struct {
 	kindOf string // its kind in the documentation
 	help   string
 	labels []string
+	// section of the documentation
+	section string
 }
 
 // all are the metrics of the proxy's own, in the order of the documentation.
 var all []*metric
 
+// sections of the documentation, in its order. A section's metrics are those
+// that come after it here.
+var sections []string
+
+func section(title string) struct{} {
+	sections = append(sections, title)
+	return struct{}{}
+}
+
 func describe(kind prometheus.ValueType, word, name, help string, labels []string) *metric {
-	m := &metric{prometheus.NewDesc(name, help, labels, nil), kind, name, word, help, labels}
+	m := &metric{prometheus.NewDesc(name, help, labels, nil), kind, name, word, help, labels, sections[len(sections)-1]}
 	all = append(all, m)
 	return m
 }
@@ -33,6 +44,8 @@ func histogram(name, help string, labels ...string) *metric {
 	return describe(prometheus.UntypedValue, "histogram", name, help, labels)
 }
 
+var _ = section("The process")
+
 // The process.
 var (
 	buildInfo   = gauge("braid_build_info", "Always 1; the version of the program and the implementation of Multipath TCP in use.", "version", "stack")
@@ -44,6 +57,8 @@ var (
 	accessLines = counter("braid_access_log_lines_total", "Lines written to the access log.")
 	accessLost  = counter("braid_access_log_lost_total", "Lines of the access log that could not be written.")
 )
+
+var _ = section("Connections of clients")
 
 // Connections of clients.
 var (
@@ -57,6 +72,8 @@ var (
 	joins            = counter("braid_joins_total", "Subflows that were to be added to connections. The kernel does not tell of failures.", "result")
 )
 
+var _ = section("Paths")
+
 // Paths.
 var (
 	subflowsNow        = gauge("braid_subflows", "Subflows of the clients' connections now, by local interface (or address) and state.", "path", "state")
@@ -67,6 +84,8 @@ var (
 	reinjected         = counter("braid_path_reinjected_bytes_total", "Bytes sent that another subflow had carried before.", "path")
 	rtt                = gauge("braid_path_rtt_seconds", "Smoothed round-trip times of the subflows in use.", "path", "stat")
 )
+
+var _ = section("Requests")
 
 // Requests.
 var (
@@ -80,6 +99,8 @@ var (
 	retries       = counter("braid_requests_retried_total", "Requests sent again on another connection.")
 	tunnels       = counter("braid_tunnels_total", "Connections that changed to another protocol, by Upgrade or CONNECT.")
 )
+
+var _ = section("Pools")
 
 // Pools.
 var (
@@ -102,3 +123,20 @@ var (
 	backendOpened   = counter("braid_backend_connections_opened_total", "Connections opened to a backend.", "pool", "backend")
 	backendReused   = counter("braid_backend_connections_reused_total", "Requests to a backend that got a connection from before.", "pool", "backend")
 )
+
+// labels are what the labels mean.
+var labels = map[string]string{
+	"backend":   "Name of a server, as its pool has it.",
+	"code":      "`none`, `1xx`, `2xx`, `3xx`, `4xx` or `5xx`.",
+	"direction": "`in`: from clients; `out`: to clients.",
+	"listener":  "Name of a listener.",
+	"path":      "Local interface that a subflow uses, or its local address where the interface is not known. At most 64, then `other`.",
+	"pool":      "Name of a pool.",
+	"protocol":  "`mptcp` or `tcp`.",
+	"reason":    "A word for it. Reasons of fallbacks are those of package mptcp; on the kernel's stack `not_offered`, or `unknown` for what the kernel does not tell.",
+	"result":    "How it ended: `done`, `failed`, `ok`.",
+	"stack":     "`kernel`, `user` or `plain`.",
+	"stat":      "`min`, `median` or `max` of all subflows.",
+	"state":     "Of subflows: `active`, `backup`, `stale`, `closed`. Of connections to servers: `in_use`, `idle`. Of backends: `up`, `warming`, `draining`, `ejected`, `down`.",
+	"version":   "Of the program.",
+}
