@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/link"
+	"github.com/braid-mptcp/braid/stream"
+	"github.com/braid-mptcp/braid/wire"
 )
 
 // MaxPacket is the largest packet a stack builds, and so the room it needs:
@@ -21,9 +23,11 @@ const arenaSize = 512 << 10
 // the devices and goroutines to be woken. It belongs to the goroutine that got
 // it from the pool.
 type batch struct {
-	arena  []byte
-	out    []outgoing
-	waking []*waiter
+	arena   []byte         // what is written here of packets
+	pieces  []stream.Piece // what is not: payload of large ones
+	payload [][]byte       // the same as devices want it
+	out     []outgoing
+	waking  []*waiter
 }
 
 // outgoing are the packets of a batch for one device.
@@ -38,15 +42,22 @@ var batches = sync.Pool{New: func() any { return &batch{arena: make([]byte, aren
 // true, or the batch is full.
 func (b *batch) fill(s *shard, now time.Time) (dry bool) {
 	free := b.arena
-	for len(free) >= MaxPacket {
-		n, off, ok := s.stack.Output(now, free)
+	for total := 0; total+MaxPacket <= len(b.arena); {
+		from := len(b.pieces)
+		var n int
+		var off wire.Offload
+		var ok bool
+		n, b.pieces, off, ok = s.stack.OutputPieces(now, free, b.pieces)
 		if !ok {
 			return true
 		}
 		// The next packet must not be able to grow into this one, nor
 		// this one into the next when a device appends to it.
-		pkt := link.Packet{Data: free[:n:n], SegSize: off.SegSize, PartialChecksum: off.PartialChecksum}
+		pkt := link.Packet{
+			Data: free[:n:n], Payload: b.refer(from), SegSize: off.SegSize, PartialChecksum: off.PartialChecksum,
+		}
 		free = free[n:]
+		total += pkt.Len()
 		if dev := s.routes[sourceOf(pkt.Data)]; dev != nil {
 			b.add(dev, pkt)
 		}
@@ -54,6 +65,22 @@ func (b *batch) fill(s *shard, now time.Time) (dry bool) {
 		// network could have done to it as well.
 	}
 	return false
+}
+
+// refer gives the pieces from the given one on in a device's terms.
+func (b *batch) refer(from int) [][]byte {
+	had := len(b.payload)
+	for _, p := range b.pieces[from:] {
+		b.payload = append(b.payload, p.Data)
+	}
+	return b.payload[had:len(b.payload):len(b.payload)]
+}
+
+// release lets go of the pieces. The shard's lock is held.
+func (b *batch) release() {
+	stream.Release(b.pieces)
+	clear(b.payload)
+	b.pieces, b.payload = b.pieces[:0], b.payload[:0]
 }
 
 // add queues a packet for a device.

@@ -8,16 +8,20 @@ import (
 
 	"github.com/braid-mptcp/braid/mptcp"
 	"github.com/braid-mptcp/braid/stack"
+	"github.com/braid-mptcp/braid/stream"
 )
 
 // How much one turn of Write hands to the stack, and of Read takes from it.
-// Less would take the lock too often; more would keep others from it for long,
-// and would have left the processor's cache by the time it is cut into
-// segments.
+// Less would take the lock too often; more would have left the processor's
+// cache by the time it is cut into segments.
 const (
 	writeChunk = 128 << 10
 	readChunk  = 256 << 10
 )
+
+// inPlace is how many bytes are copied with the lock held. For more it is
+// released meanwhile: the stack goes on with its work.
+const inPlace = 4 << 10
 
 // Conn is a connection of a Host. It implements net.Conn, and like one its
 // methods may be called from any goroutine.
@@ -26,9 +30,10 @@ type Conn struct {
 	core          *mptcp.Conn
 	local, remote *net.TCPAddr
 
-	// writing keeps the bytes of two concurrent Writes apart. It is taken
-	// before the shard's lock.
-	writing sync.Mutex
+	// writing keeps the bytes of two concurrent Writes apart, and reading those
+	// of two Reads. They are taken before the shard's lock.
+	writing, reading sync.Mutex
+	room, taken      []stream.Piece // being copied to and from; likewise guarded
 
 	// What follows is guarded by the shard's lock.
 	state    connState
@@ -95,6 +100,8 @@ func (c *Conn) handleEvent(kind stack.EventKind, b *batch) {
 // Read implements net.Conn. It returns io.EOF after the peer has closed its
 // direction and everything before that was read.
 func (c *Conn) Read(b []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
 	now := c.shard.enter()
 	for {
 		if err := c.refused(now, &c.readable); err != nil {
@@ -105,9 +112,10 @@ func (c *Conn) Read(b []byte) (int, error) {
 			c.shard.mu.Unlock()
 			return 0, nil
 		}
-		n, err := c.core.Read(now, b[:min(len(b), readChunk)])
+		n, err := c.take(now, b[:min(len(b), readChunk)])
 		if err != mptcp.ErrWouldBlock {
 			c.shard.leave(now)
+			c.finishRead(b)
 			if err != nil && err != io.EOF {
 				err = c.opError("read", cause(err))
 			}
@@ -118,6 +126,32 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 }
 
+// take moves few bytes to b, and many to taken.
+func (c *Conn) take(now time.Time, b []byte) (n int, err error) {
+	if len(b) <= inPlace {
+		return c.core.Read(now, b)
+	}
+	c.taken, err = c.core.Take(now, c.taken, len(b))
+	for _, p := range c.taken {
+		n += p.Len()
+	}
+	return n, err
+}
+
+// finishRead moves to b what was taken.
+func (c *Conn) finishRead(b []byte) {
+	if len(c.taken) == 0 {
+		return
+	}
+	for _, p := range c.taken {
+		b = b[copy(b, p.Data):]
+	}
+	c.shard.mu.Lock()
+	stream.Release(c.taken)
+	c.shard.mu.Unlock()
+	c.taken = c.taken[:0]
+}
+
 // Write implements net.Conn. It returns when the last byte has been taken into
 // the send buffer.
 func (c *Conn) Write(b []byte) (int, error) {
@@ -125,7 +159,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	defer c.writing.Unlock()
 	total := 0
 	for {
-		n, err := c.writeSome(b[total:min(len(b), total+writeChunk)])
+		n, err := c.writeSome(b[total:])
 		total += n
 		if err != nil {
 			return total, c.opError("write", err)
@@ -148,7 +182,9 @@ func (c *Conn) writeSome(b []byte) (int, error) {
 			c.shard.mu.Unlock()
 			return 0, nil
 		}
-		n, err := c.core.Write(now, b)
+		var n int
+		var err error
+		n, now, err = c.put(now, b)
 		if n > 0 || err != mptcp.ErrWouldBlock {
 			c.shard.leave(now)
 			return n, cause(err)
@@ -156,6 +192,35 @@ func (c *Conn) writeSome(b []byte) (int, error) {
 		c.writable.wait(now)
 		now = time.Now()
 	}
+}
+
+// put takes bytes of b into the send buffer. It releases the lock while it
+// copies many, which takes time.
+func (c *Conn) put(now time.Time, b []byte) (n int, later time.Time, err error) {
+	if len(b) <= inPlace {
+		n, err = c.core.Write(now, b)
+		return n, now, err
+	}
+	if len(b) > writeChunk {
+		b = b[:c.core.FullSegments(writeChunk)]
+	}
+	if c.room, err = c.core.Reserve(c.room, len(b)); err != nil {
+		return 0, now, err
+	}
+	c.shard.mu.Unlock()
+	for _, p := range c.room {
+		n += copy(p.Data, b[n:])
+	}
+	now = c.shard.enter()
+	stream.Release(c.room)
+	c.room = c.room[:0]
+	if err := c.core.Commit(now, n); err != nil {
+		if c.closed != nil {
+			err = c.closed
+		}
+		return 0, now, err
+	}
+	return n, now, nil
 }
 
 // refused gives the reason why an operation must not even be tried.

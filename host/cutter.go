@@ -5,12 +5,14 @@ import (
 	"github.com/braid-mptcp/braid/wire"
 )
 
-// cutter does what a device cannot: it cuts large packets and completes
-// checksums. It belongs to whoever holds the device's writing lock.
+// cutter does what a device cannot: it cuts large packets, joins those that lie
+// in pieces, and completes checksums. It belongs to whoever holds the device's
+// writing lock.
 type cutter struct {
 	pieces  []link.Packet
 	arena   []byte
 	scratch []byte
+	whole   []byte
 }
 
 // prepare gives a beginning of pkts in a form that a device of the given
@@ -19,10 +21,14 @@ type cutter struct {
 func (c *cutter) prepare(pkts []link.Packet, f link.Features) (ready, rest []link.Packet) {
 	for i := range pkts {
 		p := &pkts[i]
-		if p.SegSize > 0 && len(p.Data) > f.MaxPacket {
+		cut := p.SegSize > 0 && p.Len() > f.MaxPacket
+		if cut || len(p.Payload) > 0 && !(f.Gather && f.Checksum) {
 			if i > 0 {
 				return pkts[:i], pkts[i:]
 			}
+			c.join(p)
+		}
+		if cut {
 			return c.cut(p), pkts[1:]
 		}
 		if p.PartialChecksum && !f.Checksum {
@@ -31,6 +37,14 @@ func (c *cutter) prepare(pkts []link.Packet, f link.Features) (ready, rest []lin
 		}
 	}
 	return pkts, nil
+}
+
+// join puts a packet together that lies in pieces.
+func (c *cutter) join(p *link.Packet) {
+	if len(p.Payload) > 0 {
+		c.whole = p.Append(c.whole[:0])
+		p.Data, p.Payload = c.whole, nil
+	}
 }
 
 // cut makes the pieces of one large packet.

@@ -20,7 +20,13 @@ func TestCutter(t *testing.T) {
 		}
 		return link.Packet{Data: data, SegSize: seg, PartialChecksum: partial}
 	}
+	apart := func(p link.Packet) link.Packet {
+		p.Payload = [][]byte{p.Data[40:60:60], p.Data[60:]}
+		p.Data = p.Data[:40:40]
+		return p
+	}
 	all := link.Features{MTU: 1500, MaxPacket: 65535, Checksum: true}
+	gather := link.Features{MTU: 1500, MaxPacket: 3000, Checksum: true, Gather: true}
 	tests := []struct {
 		name     string
 		features link.Features
@@ -35,6 +41,12 @@ func TestCutter(t *testing.T) {
 			[]link.Packet{packet(2500, 1000, true), packet(100, 0, true)}, []int{1000, 1000, 500, 100}},
 		{"small large packets", link.Features{MTU: 1500, MaxPacket: 3000, Checksum: true},
 			[]link.Packet{packet(2500, 1000, true), packet(3500, 1000, true)}, []int{2500, 1000, 1000, 1000, 500}},
+		{"pieces for a device that takes them", gather,
+			[]link.Packet{apart(packet(2500, 1000, true)), apart(packet(3500, 1000, true))}, []int{2500, 1000, 1000, 1000, 500}},
+		{"pieces for one that does not", all,
+			[]link.Packet{apart(packet(2500, 1000, true)), packet(5, 0, true), apart(packet(3500, 1000, true))}, []int{2500, 5, 3500}},
+		{"pieces for one that does nothing", link.Features{MTU: 1500},
+			[]link.Packet{apart(packet(100, 0, true)), apart(packet(1500, 1000, true))}, []int{100, 1000, 500}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -44,6 +56,12 @@ func TestCutter(t *testing.T) {
 				var ready []link.Packet
 				ready, rest = c.prepare(rest, tt.features)
 				for _, p := range ready {
+					if p.Payload != nil {
+						if !tt.features.Gather {
+							t.Error("the device takes no pieces")
+						}
+						p.Data = p.Append(nil)
+					}
 					if p.PartialChecksum && !tt.features.Checksum || p.SegSize > 0 && len(p.Data) > tt.features.MaxPacket {
 						t.Errorf("the device cannot do %d bytes, %d, %v", len(p.Data), p.SegSize, p.PartialChecksum)
 					}

@@ -69,11 +69,17 @@ func (s *shard) leave(now time.Time) {
 		s.mu.Unlock()
 		b.wake()
 		b.send()
-		batches.Put(b)
-		if dry {
+		if dry && len(b.pieces) == 0 {
+			batches.Put(b)
 			return
 		}
 		now = s.enter()
+		b.release()
+		batches.Put(b)
+		if dry {
+			s.mu.Unlock()
+			return
+		}
 	}
 }
 

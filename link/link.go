@@ -15,6 +15,9 @@ var ErrClosed = errors.New("link: device closed")
 // must cut it (TSO), or from which pieces it was joined (GRO).
 type Packet struct {
 	Data []byte
+	// Payload is what follows Data, of a packet to be written to a device with
+	// Gather.
+	Payload [][]byte
 	// SegSize is the TCP payload in bytes of each piece; 0 for a packet that
 	// is to travel as it is.
 	SegSize int
@@ -22,6 +25,24 @@ type Packet struct {
 	// field holds the sum of the pseudo header only and the device has to
 	// complete it; of a packet read, that the device vouches for it.
 	PartialChecksum bool
+}
+
+// Len is the packet's length in bytes.
+func (p *Packet) Len() int {
+	n := len(p.Data)
+	for _, b := range p.Payload {
+		n += len(b)
+	}
+	return n
+}
+
+// Append appends the packet's bytes to b.
+func (p *Packet) Append(b []byte) []byte {
+	b = append(b, p.Data...)
+	for _, more := range p.Payload {
+		b = append(b, more...)
+	}
+	return b
 }
 
 // Features are what a Device does beyond moving packets of its MTU.
@@ -32,6 +53,8 @@ type Features struct {
 	MaxPacket int
 	// Checksum says that the device completes PartialChecksum.
 	Checksum bool
+	// Gather says that the device takes packets with a Payload.
+	Gather bool
 }
 
 // Device moves packets. Read and Write may be called at the same time, each by
@@ -43,7 +66,7 @@ type Device interface {
 	// resliced to what was read.
 	Read(pkts []Packet) (n int, err error)
 	// Write sends pkts in order; n is how many were taken. It does not keep
-	// their Data. A packet that the medium drops counts as taken.
+	// their Data and Payload. A packet that the medium drops counts as taken.
 	Write(pkts []Packet) (n int, err error)
 	// Features says what the device does. It does not change while open.
 	Features() Features

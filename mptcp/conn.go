@@ -84,6 +84,7 @@ type dataSender struct {
 	fin      finState
 	finPos   seq.Pos // the DATA_FIN's place
 	timeouts int     // of the data level, in a row
+	asked    int     // times a Data ACK was asked for since one came
 	bare     int     // Subflow.bare at the first of these timeouts
 	repeated bool    // bytes were sent more than once on the first subflow, at different places of it
 	helped   seq.Pos // the head last sent again because it blocked the window
@@ -249,6 +250,7 @@ func (c *Conn) Advance(now time.Time) {
 // afterwards settles what any change may have brought about.
 func (c *Conn) afterwards(now time.Time) {
 	c.sortSubflows()
+	c.watchDataAck(now)
 	c.maybeSendFin(now)
 	c.maybeFinish(now)
 	c.host.Wake(c)

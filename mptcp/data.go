@@ -154,6 +154,11 @@ func (sf *Subflow) Copy(dst []byte, ch *tcp.Chunk, off int) {
 	sf.conn.out.Copy(dst, ch.Data+seq.Pos(off))
 }
 
+// Pieces appends the memory in which bytes of ch lie.
+func (sf *Subflow) Pieces(dst []stream.Piece, ch *tcp.Chunk, off, n int) []stream.Piece {
+	return sf.conn.out.Pieces(dst, ch.Data+seq.Pos(off), n)
+}
+
 // Pending reports whether only the peer's closed window holds back data: that
 // is what needs probing. Bytes that the scheduler keeps for other subflows, or
 // that wait for nothing but a Next, do not.
@@ -235,7 +240,7 @@ func (c *Conn) receivedDataAck(now time.Time, sf *Subflow, seg *wire.Segment) {
 		return
 	}
 	c.snd.una = ack
-	c.snd.timeouts = 0
+	c.snd.timeouts, c.snd.asked = 0, 0
 	c.again.Remove(seq.Range{Lo: 0, Hi: ack})
 	if c.snd.fin == finSent && ack > c.snd.finPos {
 		c.snd.fin = finAcked

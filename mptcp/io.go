@@ -3,24 +3,40 @@ package mptcp
 import (
 	"io"
 	"time"
+
+	"github.com/braid-mptcp/braid/stream"
 )
 
 // Read moves received bytes to b, in order. io.EOF follows the last byte of
 // the peer's stream, ErrWouldBlock means that none are there yet; any other
 // error is why the connection ended.
 func (c *Conn) Read(now time.Time, b []byte) (int, error) {
-	if n := c.in.Read(b); n > 0 {
+	n := c.in.Read(b)
+	return n, c.haveRead(now, n)
+}
+
+// Take is Read without the copy: the pieces in which up to n bytes lie are
+// appended to dst. Whoever takes them releases them, with no lock of the
+// connection's needed before that.
+func (c *Conn) Take(now time.Time, dst []stream.Piece, n int) ([]stream.Piece, error) {
+	before := c.in.Readable()
+	dst = c.in.Take(dst, n)
+	return dst, c.haveRead(now, before-c.in.Readable())
+}
+
+// haveRead does what is to be done after n bytes were read.
+func (c *Conn) haveRead(now time.Time, n int) error {
+	switch {
+	case n > 0:
 		c.tuneRecv(now, n)
 		c.maybeUpdateWindow()
-		return n, nil
-	}
-	switch {
+		return nil
 	case c.rcv.ended:
-		return 0, io.EOF
+		return io.EOF
 	case c.mode == modeClosed || c.closed:
-		return 0, c.endError()
+		return c.endError()
 	}
-	return 0, ErrWouldBlock
+	return ErrWouldBlock
 }
 
 // maybeUpdateWindow tells the peer of room that reading made, once that at
@@ -36,17 +52,64 @@ func (c *Conn) maybeUpdateWindow() {
 // Write takes as many of the bytes as there is room for. ErrWouldBlock means
 // for none; ErrClosed that this direction was closed.
 func (c *Conn) Write(now time.Time, b []byte) (int, error) {
-	switch {
-	case c.snd.fin != finNone:
-		return 0, ErrClosed
-	case c.mode == modeClosed:
-		return 0, c.endError()
+	if err := c.refusesWrite(); err != nil {
+		return 0, err
 	}
 	if n := c.out.Write(b); n > 0 || len(b) == 0 {
 		c.host.Wake(c)
 		return n, nil
 	}
 	return 0, ErrWouldBlock
+}
+
+// Reserve and Commit are Write in two steps. Reserve appends to dst the memory
+// for up to n bytes, for the caller to fill and to release. Commit says how many
+// bytes that were; until then nothing else may be written.
+func (c *Conn) Reserve(dst []stream.Piece, n int) ([]stream.Piece, error) {
+	if err := c.refusesWrite(); err != nil {
+		return dst, err
+	}
+	had := len(dst)
+	if dst = c.out.Reserve(dst, n); len(dst) == had {
+		return dst, ErrWouldBlock
+	}
+	return dst, nil
+}
+
+// Commit ends what Reserve began. With an error, as Write's, no byte was taken.
+func (c *Conn) Commit(now time.Time, n int) error {
+	if err := c.refusesWrite(); err != nil {
+		c.out.Commit(0)
+		return err
+	}
+	if !c.out.Commit(n) {
+		return ErrClosed
+	}
+	c.host.Wake(c)
+	return nil
+}
+
+// FullSegments is the most bytes, up to about n, that go out in segments as large
+// as they can be. Whoever has more to write than that writes so many at a time,
+// or each time a crumb goes out in a segment of its own.
+func (c *Conn) FullSegments(n int) int {
+	largest := 1
+	for _, sf := range c.subflows {
+		if sf.established() {
+			largest = max(largest, sf.tc.MaxPayload())
+		}
+	}
+	return max(n-n%largest, largest)
+}
+
+func (c *Conn) refusesWrite() error {
+	switch {
+	case c.snd.fin != finNone:
+		return ErrClosed
+	case c.mode == modeClosed:
+		return c.endError()
+	}
+	return nil
 }
 
 func (c *Conn) endError() error {

@@ -6,6 +6,7 @@ type timerKind uint8
 
 const (
 	timerData     timerKind = iota // Data ACK overdue (RFC 8684 section 3.3.6)
+	timerAsk                       // a Data ACK is due and nothing in flight will bring it
 	timerAddAddr                   // an ADD_ADDR was not echoed
 	timerSignal                    // the next option that needs an ACK of its own
 	timerJoinAck                   // the third ACK of a join was not answered
@@ -43,6 +44,9 @@ func (t *timers) fired(k timerKind, now time.Time) bool {
 func (c *Conn) runTimers(now time.Time) {
 	if c.timer.fired(timerData, now) {
 		c.dataTimeout(now)
+	}
+	if c.timer.fired(timerAsk, now) {
+		c.askTimeout()
 	}
 	if c.timer.fired(timerAddAddr, now) {
 		c.pm.announceNext(now, c)

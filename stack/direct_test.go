@@ -11,6 +11,7 @@ import (
 	"github.com/braid-mptcp/braid/sim"
 	"github.com/braid-mptcp/braid/stack"
 	"github.com/braid-mptcp/braid/stream"
+	"github.com/braid-mptcp/braid/wire"
 )
 
 // direct is two stacks with nothing between them: what one says the other hears
@@ -22,6 +23,7 @@ type direct struct {
 	at     netip.AddrPort // where the server listens
 	now    time.Time
 	in     map[*stack.Stack]*stream.Buffer // what it reads its next packet into
+	pieces []stream.Piece
 	tap    func(toServer bool, pkt []byte)
 	// Of the last connection.
 	dialled, accepted *mptcp.Conn
@@ -68,7 +70,7 @@ func (d *direct) pass(from, to *stack.Stack) bool {
 	said := false
 	for {
 		in := d.in[to]
-		n, off, ok := from.Output(d.now, in.Mem)
+		n, off, ok := d.output(from, in.Mem)
 		if !ok {
 			break
 		}
@@ -86,6 +88,16 @@ func (d *direct) pass(from, to *stack.Stack) bool {
 		d.events(s)
 	}
 	return said
+}
+
+// output builds a packet as for a device that takes it in pieces.
+func (d *direct) output(s *stack.Stack, buf []byte) (n int, off wire.Offload, ok bool) {
+	n, d.pieces, off, ok = s.OutputPieces(d.now, buf, d.pieces[:0])
+	for _, p := range d.pieces {
+		n += copy(buf[n:], p.Data)
+	}
+	stream.Release(d.pieces)
+	return n, off, ok
 }
 
 func (d *direct) events(s *stack.Stack) {

@@ -538,7 +538,7 @@ func (f *fuzzer) checkAll(step int) {
 			}
 			to := [2]*stack.Stack{f.server, f.client}[i]
 			in := f.in[to]
-			size, off, ok := s.Output(f.now, in.Mem)
+			size, off, ok := f.output(s, in.Mem)
 			if !ok {
 				break
 			}

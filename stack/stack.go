@@ -118,6 +118,22 @@ func (s *Stack) Conns(f func(*mptcp.Conn)) {
 // the device has to do with it. The packet's source address tells which device
 // that is.
 func (s *Stack) Output(now time.Time, buf []byte) (n int, off wire.Offload, ok bool) {
+	s.packet.Gather = false
+	return s.output(now, buf)
+}
+
+// OutputPieces is Output for devices that write a packet from several places:
+// the payload of a large segment stays where it lies, and is appended to
+// payload. The packet is the n bytes of buf and then the new pieces, which
+// whoever asks releases.
+func (s *Stack) OutputPieces(now time.Time, buf []byte, payload []stream.Piece) (n int, _ []stream.Piece, off wire.Offload, ok bool) {
+	s.packet.Gather, s.packet.Payload = true, payload
+	n, off, ok = s.output(now, buf)
+	payload, s.packet.Payload = s.packet.Payload, nil
+	return n, payload, off, ok
+}
+
+func (s *Stack) output(now time.Time, buf []byte) (n int, off wire.Offload, ok bool) {
 	if len(s.replies) > 0 {
 		n = s.outputReply(buf)
 		return n, wire.Offload{}, true

@@ -2,61 +2,15 @@ package stream
 
 import "github.com/braid-mptcp/braid/seq"
 
-// blockSize is a compromise: small enough that a connection with a few bytes
-// waiting costs little, large enough that bulk copies are long.
-const blockSize = 16 << 10
-
-type block [blockSize]byte
-
-// maxFree bounds what a Pool keeps for reuse: 32 MiB.
-const maxFree = 2048
-
-// Pool keeps blocks for reuse, for all connections of one stack. A nil *Pool
-// works and keeps nothing. Blocks are not cleared: a buffer never gives out
-// bytes that were not put in.
-type Pool struct {
-	free []*block
-	used int // given out and not yet given back
-
-	buffers []*Buffer // with no holder
-	kept    int       // bytes of Buffers that streams keep
-}
-
-// InUse is the memory in bytes that streams hold now.
-func (p *Pool) InUse() int { return p.used*blockSize + p.kept }
-
-func (p *Pool) get() *block {
-	if p == nil {
-		return new(block)
-	}
-	p.used++
-	if len(p.free) == 0 {
-		return new(block)
-	}
-	b := p.free[len(p.free)-1]
-	p.free = p.free[:len(p.free)-1]
-	return b
-}
-
-func (p *Pool) put(b *block) {
-	if p == nil || b == nil {
-		return
-	}
-	p.used--
-	if len(p.free) < maxFree {
-		p.free = append(p.free, b)
-	}
-}
-
 // blocks is a window of memory that slides over the positions of a stream.
 type blocks struct {
 	pool  *Pool
-	first seq.Pos  // position of list[0][0], a multiple of blockSize
-	list  []*block // nil where nothing was put yet
+	first seq.Pos   // position of list[0][0], a multiple of blockSize
+	list  []*Buffer // nil where nothing was put yet
 }
 
 // at gives the memory at p up to the end of its block, making it if needed.
-func (b *blocks) at(p seq.Pos) []byte {
+func (b *blocks) at(p seq.Pos) Piece {
 	if len(b.list) == 0 {
 		b.first = p &^ (blockSize - 1)
 	}
@@ -68,9 +22,10 @@ func (b *blocks) at(p seq.Pos) []byte {
 		b.list = append(b.list, nil)
 	}
 	if b.list[i] == nil {
-		b.list[i] = b.pool.get()
+		b.list[i] = b.pool.Buffer(blockSize)
 	}
-	return b.list[i][(p-b.first)%blockSize:]
+	in := b.list[i]
+	return Piece{in.Mem[(p-b.first)%blockSize:], in}
 }
 
 // prepend makes the window begin n blocks earlier.
@@ -87,7 +42,7 @@ func (b *blocks) prepend(n int) {
 // write copies data to position p.
 func (b *blocks) write(p seq.Pos, data []byte) {
 	for len(data) > 0 {
-		n := copy(b.at(p), data)
+		n := copy(b.at(p).Data, data)
 		data, p = data[n:], p+seq.Pos(n)
 	}
 }
@@ -95,7 +50,7 @@ func (b *blocks) write(p seq.Pos, data []byte) {
 // read copies from position p into dst; all of it must have been written.
 func (b *blocks) read(p seq.Pos, dst []byte) {
 	for len(dst) > 0 {
-		n := copy(dst, b.at(p))
+		n := copy(dst, b.at(p).Data)
 		dst, p = dst[n:], p+seq.Pos(n)
 	}
 }
@@ -106,9 +61,7 @@ func (b *blocks) free(p seq.Pos) {
 	if n <= 0 {
 		return
 	}
-	for _, blk := range b.list[:n] {
-		b.pool.put(blk)
-	}
+	drop(b.list[:n])
 	m := copy(b.list, b.list[n:])
 	clear(b.list[m:])
 	b.list = b.list[:m]
@@ -119,19 +72,25 @@ func (b *blocks) free(p seq.Pos) {
 func (b *blocks) punch(rg seq.Range) {
 	lo := int((max(rg.Lo, b.first) - b.first + blockSize - 1) / blockSize)
 	hi := min(int((rg.Hi-b.first)/blockSize), len(b.list))
-	for i := lo; i < hi; i++ {
-		b.pool.put(b.list[i])
-		b.list[i] = nil
+	if lo < hi {
+		drop(b.list[lo:hi])
+	}
+}
+
+// drop lets go of blocks.
+func drop(list []*Buffer) {
+	for i, blk := range list {
+		if blk != nil {
+			blk.Release()
+			list[i] = nil
+		}
 	}
 }
 
 // release gives back everything but a short list, so that a connection that is
 // idle now and then does not allocate one each time.
 func (b *blocks) release() {
-	for _, blk := range b.list {
-		b.pool.put(blk)
-	}
-	clear(b.list)
+	drop(b.list)
 	if b.list = b.list[:0]; cap(b.list) > keptList {
 		b.list = nil
 	}

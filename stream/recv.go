@@ -94,7 +94,7 @@ func (r *Recv) InsertPiece(p seq.Pos, data Piece) int {
 // put keeps or copies bytes that are new.
 func (r *Recv) put(p seq.Pos, data Piece) {
 	if data.worthKeeping() {
-		r.kept.add(p, data)
+		r.kept.add(r.blocks.pool, p, data)
 		return
 	}
 	r.blocks.write(p, data.Data)
@@ -114,12 +114,31 @@ func (r *Recv) Read(b []byte) int {
 		r.read += seq.Pos(k)
 		got += k
 	}
+	r.freeRead()
+	return n
+}
+
+// Take is Read without the copy: it appends to dst the pieces in which up to n
+// bytes lie. Whoever takes them releases them.
+func (r *Recv) Take(dst []Piece, n int) []Piece {
+	end := r.read + seq.Pos(min(n, r.Readable()))
+	for r.read < end {
+		p := r.Piece(r.read, int(end-r.read))
+		p.In.Hold()
+		dst = append(dst, p)
+		r.read += seq.Pos(p.Len())
+	}
+	r.freeRead()
+	return dst
+}
+
+// freeRead lets go of what has been read.
+func (r *Recv) freeRead() {
 	if r.read == r.next && r.ahead.Empty() {
 		r.release() // an idle connection holds no memory
 	} else {
 		r.free(r.read)
 	}
-	return n
 }
 
 // Piece gives the longest run of bytes at p that lie together in memory, at
@@ -127,7 +146,7 @@ func (r *Recv) Read(b []byte) int {
 func (r *Recv) Piece(p seq.Pos, n int) Piece {
 	data, next := r.kept.at(p, p+seq.Pos(n))
 	if data.In == nil {
-		data.Data = r.blocks.at(p)
+		data = r.blocks.at(p)
 	}
 	return data.Cut(0, min(data.Len(), int(next-p)))
 }
@@ -137,12 +156,12 @@ func (r *Recv) Slice(p seq.Pos, n int) []byte { return r.Piece(p, n).Data }
 
 // free gives back the memory below p.
 func (r *Recv) free(p seq.Pos) {
-	r.kept.free(p)
+	r.kept.free(r.blocks.pool, p)
 	r.blocks.free(p)
 }
 
 func (r *Recv) release() {
-	r.kept.release()
+	r.kept.release(r.blocks.pool)
 	r.blocks.release()
 }
 

@@ -10,6 +10,8 @@ type Send struct {
 	una    seq.Pos // first byte that counts against the limit
 	end    seq.Pos // one past the last byte written
 	limit  int
+
+	reserved bool // memory behind end is being written to
 }
 
 // NewSend makes a buffer that takes up to limit bytes.
@@ -48,14 +50,57 @@ func (s *Send) Copy(dst []byte, p seq.Pos) {
 	s.blocks.read(p, dst)
 }
 
+// Pieces appends to dst the memory in which n bytes from position p on lie. They
+// must be kept still. Whoever asks releases the pieces.
+func (s *Send) Pieces(dst []Piece, p seq.Pos, n int) []Piece {
+	if p < s.kept || p+seq.Pos(n) > s.end {
+		panic("BUG: stream: bytes wanted that are not in the send buffer")
+	}
+	for n > 0 {
+		m := s.blocks.at(p)
+		m = m.Cut(0, min(n, m.Len()))
+		m.In.Hold()
+		dst = append(dst, m)
+		n, p = n-m.Len(), p+seq.Pos(m.Len())
+	}
+	return dst
+}
+
 // Slice gives the longest run of kept bytes at p that lie together in memory,
 // at most n.
 func (s *Send) Slice(p seq.Pos, n int) []byte {
 	if p < s.kept || p >= s.end {
 		panic("BUG: stream: bytes wanted that are not in the send buffer")
 	}
-	b := s.blocks.at(p)
+	b := s.blocks.at(p).Data
 	return b[:min(n, len(b))]
+}
+
+// Reserve is Write for who wants to copy later: it appends to dst the memory for
+// up to n bytes behind the last. Commit makes bytes of it, in which time nothing
+// else may be written. Whoever reserves releases the pieces.
+func (s *Send) Reserve(dst []Piece, n int) []Piece {
+	n = min(n, s.Free())
+	for p := s.end; n > 0; {
+		m := s.blocks.at(p)
+		m = m.Cut(0, min(n, m.Len()))
+		m.In.Hold()
+		dst = append(dst, m)
+		n, p = n-m.Len(), p+seq.Pos(m.Len())
+		s.reserved = true
+	}
+	return dst
+}
+
+// Commit says that n bytes have been put into the memory reserved. It reports
+// whether the buffer was not cleared meanwhile.
+func (s *Send) Commit(n int) bool {
+	if !s.reserved {
+		return false
+	}
+	s.reserved = false
+	s.end += seq.Pos(n)
+	return true
 }
 
 // Ack says that bytes below p count no longer against the limit. They are kept
@@ -75,7 +120,7 @@ func (s *Send) Release(p seq.Pos) bool {
 		return false
 	}
 	s.kept = p
-	if p == s.end {
+	if p == s.end && !s.reserved {
 		s.blocks.release() // an idle connection holds no memory
 	} else {
 		s.blocks.free(p)
@@ -92,6 +137,6 @@ func (s *Send) Punch(rg seq.Range) { s.blocks.punch(rg) }
 
 // Clear drops everything.
 func (s *Send) Clear() {
-	s.una, s.kept = s.end, s.end
+	s.una, s.kept, s.reserved = s.end, s.end, false
 	s.blocks.release()
 }

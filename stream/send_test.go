@@ -149,25 +149,25 @@ func TestSendAgainstModel(t *testing.T) {
 // A pool keeps so much and no more, and hands out what it keeps.
 func TestPool(t *testing.T) {
 	pool := new(Pool)
-	var out []*block
-	for range maxFree + 10 {
-		out = append(out, pool.get())
+	var out []*Buffer
+	for range maxFreeBlocks + 10 {
+		out = append(out, pool.Buffer(blockSize))
 	}
-	if got := pool.InUse(); got != (maxFree+10)*blockSize {
+	if got := pool.InUse(); got != (maxFreeBlocks+10)*blockSize {
 		t.Errorf("%d bytes in use", got)
 	}
 	for _, b := range out {
-		pool.put(b)
+		b.Release()
 	}
-	if pool.InUse() != 0 || len(pool.free) != maxFree {
-		t.Errorf("%d bytes in use, %d blocks kept, want %d", pool.InUse(), len(pool.free), maxFree)
+	if pool.InUse() != 0 || len(pool.blocks) != maxFreeBlocks {
+		t.Errorf("%d bytes in use, %d blocks kept, want %d", pool.InUse(), len(pool.blocks), maxFreeBlocks)
 	}
-	if b := pool.get(); b != out[maxFree-1] {
+	if b := pool.Buffer(blockSize); b != out[maxFreeBlocks-1] {
 		t.Error("a kept block is not used again")
 	}
 	var none *Pool
-	none.put(none.get())
-	if none.get() == nil {
+	none.Buffer(blockSize).Release()
+	if len(none.Buffer(blockSize).Mem) != blockSize {
 		t.Error("no block without a pool")
 	}
 }

@@ -8,6 +8,7 @@ type keepAlive struct {
 	probes  int  // sent and not answered
 	backoff int  // probes of a closed window in a row, answered or not
 	send    bool // a probe is to be sent
+	octet   bool // with an octet in it
 }
 
 func (k *keepAlive) start(c *Conn, now time.Time) {
@@ -25,6 +26,11 @@ func (k *keepAlive) heard(c *Conn, now time.Time) {
 
 // Probe sends an empty segment that the peer must acknowledge.
 func (c *Conn) Probe() { c.alive.send = true }
+
+// ProbeOctet is Probe with an octet that means nothing (RFC 9293 section 3.8.4):
+// a peer that answers empty segments only now and then, as Linux does twice a
+// second, answers this one at once.
+func (c *Conn) ProbeOctet() { c.alive.send, c.alive.octet = true, true }
 
 // Unanswered is how many probes, of an idle peer or of a closed window, were
 // sent since the peer was last heard.

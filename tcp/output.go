@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/seq"
+	"github.com/braid-mptcp/braid/stream"
 	"github.com/braid-mptcp/braid/wire"
 )
 
@@ -14,9 +15,18 @@ type Packet struct {
 	N       int // bytes of Buf in use
 	Offload wire.Offload
 	seg     wire.Segment
+
+	// Gather leaves the payload of a large segment where it lies, if the
+	// device completes its checksum. It is appended to Payload, and Buf has
+	// the headers alone. The owner of the Packet releases the pieces.
+	Gather  bool
+	Payload []stream.Piece
 }
 
-// Bytes is the packet last built.
+// gatherLeast is the fewest bytes that are cheaper to refer to than to copy.
+const gatherLeast = 4 << 10
+
+// Bytes is the packet last built, up to where Payload goes on.
 func (p *Packet) Bytes() []byte { return p.Buf[:p.N] }
 
 // Output builds the next packet to send, or returns false: building is tried
@@ -78,7 +88,7 @@ func (c *Conn) outputReset(now time.Time, p *Packet) {
 	if r.options {
 		c.upper.Options(now, s, nil, maxOptions)
 	}
-	c.finishPacket(p, 0)
+	c.finishPacket(p, 0, false)
 }
 
 func (c *Conn) outputSYN(now time.Time, p *Packet) bool {
@@ -98,7 +108,7 @@ func (c *Conn) outputSYN(now time.Time, p *Packet) bool {
 	c.upper.Options(now, s, nil, maxOptions-s.Options.Len())
 	c.snd.lastSend = now
 	c.snd.syns++
-	c.finishPacket(p, 0)
+	c.finishPacket(p, 0, false)
 	return true
 }
 
@@ -116,7 +126,7 @@ func (c *Conn) outputLost(now time.Time, p *Packet) bool {
 		c.snd.cwndLimit = c.snd.nxt
 		return false
 	}
-	n := min(r.len(), c.maxPayload(), max(room-room%size, size))
+	n := min(r.len(), c.MaxPayload(), max(room-room%size, size))
 	c.sent.split(i, r.lo+seq.Pos(n))
 	r = &c.sent.live()[i]
 	c.sent.markSent(r, now)
@@ -209,7 +219,7 @@ func (c *Conn) request(now time.Time) (Request, bool) {
 // current rate, so that acknowledgements, and the choice among paths, come
 // often enough, and as much as the device takes.
 func (c *Conn) burst(size int) int {
-	n := c.maxPayload()
+	n := c.MaxPayload()
 	if n <= 2*size || c.rtt.srtt <= time.Millisecond {
 		return max(n, size)
 	}
@@ -217,8 +227,8 @@ func (c *Conn) burst(size int) int {
 	return min(n, max(perMs-perMs%size, 2*size))
 }
 
-// maxPayload is the most bytes a packet can carry, in whole segments.
-func (c *Conn) maxPayload() int {
+// MaxPayload is the most bytes a packet can carry, in whole segments.
+func (c *Conn) MaxPayload() int {
 	size := c.SegmentSize()
 	if c.cfg.MaxPacket <= c.cfg.MTU {
 		return size
@@ -244,15 +254,19 @@ func (c *Conn) outputFIN(now time.Time, p *Packet) bool {
 	return true
 }
 
-// outputProbe sends an empty segment just below the window, which has to be
-// answered.
+// outputProbe sends a segment just below the window, which has to be answered:
+// an empty one, or one with an octet that the peer acknowledged before.
 func (c *Conn) outputProbe(now time.Time, p *Packet) bool {
 	if !c.alive.send {
 		return false
 	}
-	c.alive.send = false
+	n := 0
+	if c.alive.octet && c.snd.una > 1 && c.snd.una == c.snd.nxt {
+		n = 1
+	}
+	c.alive.send, c.alive.octet = false, false
 	c.begin(now, p, wire.ACK, c.snd.una-1)
-	c.emit(now, p, nil, 0, 0)
+	c.emit(now, p, nil, 0, n)
 	return true
 }
 
@@ -285,33 +299,44 @@ func (c *Conn) begin(now time.Time, p *Packet, flags wire.Flags, pos seq.Pos) {
 	}
 }
 
-// emit ends a segment with n bytes of ch from offset off on.
+// emit ends a segment with n bytes of ch from offset off on; without a ch they
+// mean nothing.
 func (c *Conn) emit(now time.Time, p *Packet, ch *Chunk, off, n int) {
 	s := &p.seg
 	c.upper.Options(now, s, ch, maxOptions-s.Options.Len())
 	if n == 0 { // beside data there is no room, and on it no need
 		c.appendSACK(&s.Options, maxOptions-s.Options.Len())
 	}
-	hdr := wire.HeaderLen(s)
-	if n > 0 {
+	gather := p.Gather && n >= gatherLeast && c.cfg.PartialChecksum
+	switch hdr := wire.HeaderLen(s); {
+	case gather:
+		p.Payload = c.upper.Pieces(p.Payload, ch, off, n)
+	case ch != nil:
 		c.upper.Copy(p.Buf[hdr:hdr+n], ch, off)
+	default:
+		clear(p.Buf[hdr : hdr+n])
 	}
 	c.ack.now = false
 	c.ack.unacked = 0
 	c.ack.count++
 	c.ack.lastSent = c.rcv.nxt
 	c.timer.stop(timerDelack)
-	c.finishPacket(p, n)
+	c.finishPacket(p, n, gather)
 }
 
-// finishPacket writes the headers before n bytes of payload.
-func (c *Conn) finishPacket(p *Packet, n int) {
-	hdr := wire.PutHeaders(p.Buf, &p.seg, n)
-	p.N = hdr + n
+// finishPacket writes the headers before n bytes of payload, which lie behind
+// them or, gathered, elsewhere.
+func (c *Conn) finishPacket(p *Packet, n int, gather bool) {
+	p.N = wire.PutHeaders(p.Buf, &p.seg, n)
 	p.Offload = wire.Offload{PartialChecksum: c.cfg.PartialChecksum}
 	if size := c.mtu.mss - p.seg.Options.Len(); n > size {
 		p.Offload.SegSize = size
 	}
-	wire.Finish(p.Bytes(), p.Offload)
+	if gather {
+		wire.FinishHeaders(p.Bytes(), n)
+	} else {
+		p.N += n
+		wire.Finish(p.Bytes(), p.Offload)
+	}
 	c.stats.SegmentsSent++
 }

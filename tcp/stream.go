@@ -134,8 +134,11 @@ func (s *Stream) Next(now time.Time, r Request) (Chunk, bool) {
 
 func (s *Stream) Pending() bool                       { return s.next < s.out.End() }
 func (s *Stream) Copy(dst []byte, ch *Chunk, off int) { s.out.Copy(dst, ch.Data+seq.Pos(off)) }
-func (s *Stream) Acked(now time.Time, ch *Chunk)      { s.out.Release(ch.Data + seq.Pos(ch.Len())) }
-func (s *Stream) Overhead() int                       { return 0 }
+func (s *Stream) Pieces(dst []stream.Piece, ch *Chunk, off, n int) []stream.Piece {
+	return s.out.Pieces(dst, ch.Data+seq.Pos(off), n)
+}
+func (s *Stream) Acked(now time.Time, ch *Chunk) { s.out.Release(ch.Data + seq.Pos(ch.Len())) }
+func (s *Stream) Overhead() int                  { return 0 }
 
 func (s *Stream) Options(time.Time, *wire.Segment, *Chunk, int) {}
 func (s *Stream) Received(time.Time, *wire.Segment) bool        { return true }

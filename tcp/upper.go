@@ -61,6 +61,9 @@ type Upper interface {
 	Pending() bool
 	// Copy fills dst with bytes of ch from offset off on.
 	Copy(dst []byte, ch *Chunk, off int)
+	// Pieces appends to dst the memory in which n bytes of ch lie from offset
+	// off on, held until it is released.
+	Pieces(dst []stream.Piece, ch *Chunk, off, n int) []stream.Piece
 	// Acked says that the peer's TCP has acknowledged all of ch.
 	Acked(now time.Time, ch *Chunk)
 

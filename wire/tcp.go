@@ -101,6 +101,17 @@ func Finish(pkt []byte, off Offload) {
 	finish(pkt, ip.HeaderLen, off.PartialChecksum)
 }
 
+// FinishHeaders is Finish with off.PartialChecksum for headers that PutHeaders
+// made, whose payload of payloadLen bytes lies elsewhere.
+func FinishHeaders(hdr []byte, payloadLen int) {
+	off := ipv4HeaderLen
+	if hdr[0]>>4 == 6 {
+		off = ipv6HeaderLen
+	}
+	tcp := hdr[off:]
+	binary.BigEndian.PutUint16(tcp[16:], pseudoSum(hdr, ProtocolTCP, len(tcp)+payloadLen))
+}
+
 // finish is Finish for a packet whose TCP header is known to begin at off.
 func finish(pkt []byte, off int, partial bool) {
 	tcp := pkt[off:]

@@ -28,7 +28,8 @@ type Host struct {
 	// Apps are the applications in the order they began.
 	Apps []*App
 
-	in *stream.Buffer // for the next packet
+	in     *stream.Buffer // for the next packet
+	pieces []stream.Piece
 }
 
 // NewHost makes a host with a stack of its own, random as seed says.
@@ -82,11 +83,21 @@ func (h *Host) Advance(now time.Time) {
 
 func (h *Host) Output(now time.Time, buf []byte) (int, wire.Offload, bool) {
 	h.drive(now)
-	n, off, ok := h.Stack.Output(now, buf)
+	n, off, ok := h.output(now, buf)
 	if !ok { // what was said may have set something free
 		h.drive(now)
-		n, off, ok = h.Stack.Output(now, buf)
+		n, off, ok = h.output(now, buf)
 	}
+	return n, off, ok
+}
+
+// output builds a packet as for a device that takes it in pieces.
+func (h *Host) output(now time.Time, buf []byte) (n int, off wire.Offload, ok bool) {
+	n, h.pieces, off, ok = h.Stack.OutputPieces(now, buf, h.pieces[:0])
+	for _, p := range h.pieces {
+		n += copy(buf[n:], p.Data)
+	}
+	stream.Release(h.pieces)
 	return n, off, ok
 }
 

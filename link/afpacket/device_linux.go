@@ -48,7 +48,7 @@ func (d *Device) Addrs() []netip.Addr { return d.addrs }
 
 // Features implements link.Device.
 func (d *Device) Features() link.Features {
-	return link.Features{MTU: d.mtu, MaxPacket: MaxPacket, Checksum: true}
+	return link.Features{MTU: d.mtu, MaxPacket: MaxPacket, Checksum: true, Gather: true}
 }
 
 // Close implements link.Device and gives the ports back.

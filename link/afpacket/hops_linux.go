@@ -139,7 +139,7 @@ func (h *hops) lookup(dst netip.Addr, p *link.Packet) (mac [6]byte, ok bool) {
 		return hp.mac, true
 	case hp.state != hopUnknown && len(hp.held) < maxHeld:
 		held := *p
-		held.Data = append([]byte(nil), p.Data...)
+		held.Data, held.Payload = p.Append(nil), nil
 		hp.held = append(hp.held, held)
 	}
 	return mac, false

@@ -40,7 +40,7 @@ func (s *sender) send(fd uintptr, mac [6]byte, p *link.Packet) (errno unix.Errno
 		etherType = etherIPv6
 	}
 	binary.BigEndian.PutUint16(s.head[vnet.Size+12:], etherType)
-	return s.vec.Write(fd, p.Data), nil
+	return s.vec.Write(fd, p.Data, p.Payload), nil
 }
 
 // destination reads the destination address of an IP packet.

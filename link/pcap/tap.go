@@ -10,11 +10,12 @@ import (
 // Tap gives a Device that passes everything to dev and records it on i with
 // the time of day. That the capture fails, for a full disk say, does not
 // disturb the traffic: Writer.Close reports it.
-func Tap(dev link.Device, i *Interface) link.Device { return &tap{dev, i} }
+func Tap(dev link.Device, i *Interface) link.Device { return &tap{dev: dev, out: i} }
 
 type tap struct {
-	dev link.Device
-	out *Interface
+	dev   link.Device
+	out   *Interface
+	whole []byte // a packet to be written, put together; used by Write alone
 }
 
 func (t *tap) Features() link.Features { return t.dev.Features() }
@@ -22,19 +23,27 @@ func (t *tap) Close() error            { return t.dev.Close() }
 
 func (t *tap) Read(pkts []link.Packet) (int, error) {
 	n, err := t.dev.Read(pkts)
-	t.record(pkts[:n])
+	now := time.Now()
+	for i := range pkts[:n] {
+		t.record(now, &pkts[i], pkts[i].Data)
+	}
 	return n, err
 }
 
 // Write records before it passes on, so that a packet stands before its answer.
 func (t *tap) Write(pkts []link.Packet) (int, error) {
-	t.record(pkts)
+	now := time.Now()
+	for i := range pkts {
+		whole := pkts[i].Data
+		if len(pkts[i].Payload) > 0 {
+			t.whole = pkts[i].Append(t.whole[:0])
+			whole = t.whole
+		}
+		t.record(now, &pkts[i], whole)
+	}
 	return t.dev.Write(pkts)
 }
 
-func (t *tap) record(pkts []link.Packet) {
-	now := time.Now()
-	for _, p := range pkts {
-		_ = t.out.WritePacket(now, p.Data, wire.Offload{SegSize: p.SegSize, PartialChecksum: p.PartialChecksum})
-	}
+func (t *tap) record(now time.Time, p *link.Packet, whole []byte) {
+	_ = t.out.WritePacket(now, whole, wire.Offload{SegSize: p.SegSize, PartialChecksum: p.PartialChecksum})
 }

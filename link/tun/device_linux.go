@@ -62,7 +62,7 @@ func (d *Device) Index() int { return d.index }
 
 // Features implements link.Device.
 func (d *Device) Features() link.Features {
-	return link.Features{MTU: d.mtu, MaxPacket: MaxPacket, Checksum: true}
+	return link.Features{MTU: d.mtu, MaxPacket: MaxPacket, Checksum: true, Gather: true}
 }
 
 // Close implements link.Device. Closing the last queue of an interface made by
@@ -156,7 +156,7 @@ func (w *writer) writeAll(fd uintptr) bool {
 		if w.bad = w.header.Encode(p, 0, *w.mtu); w.bad != nil {
 			return true
 		}
-		switch errno := w.vec.Write(fd, p.Data); errno {
+		switch errno := w.vec.Write(fd, p.Data, p.Payload); errno {
 		case 0, unix.EIO, unix.ENOMEM, unix.ENOBUFS, unix.EAGAIN: // EIO: the interface is down
 			w.n++
 		default:

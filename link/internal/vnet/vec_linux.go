@@ -10,7 +10,7 @@ import (
 // system call and without a copy of the packet. One goroutine uses it.
 type Vec struct {
 	head []byte
-	iov  [2]unix.Iovec
+	iov  []unix.Iovec
 }
 
 // NewVec makes a Vec whose head, as long as it lives, is in head.
@@ -18,27 +18,39 @@ func NewVec(head []byte) *Vec { return &Vec{head: head} }
 
 // Read fills the head and data, and returns how many bytes of data it filled.
 func (v *Vec) Read(fd uintptr, data []byte) (int, unix.Errno) {
-	n, errno := v.call(unix.SYS_READV, fd, data)
+	v.set(data)
+	n, errno := v.call(unix.SYS_READV, fd)
 	return max(n-len(v.head), 0), errno
 }
 
-// Write writes the head and data.
-func (v *Vec) Write(fd uintptr, data []byte) unix.Errno {
-	_, errno := v.call(unix.SYS_WRITEV, fd, data)
+// Write writes the head, data and what follows it.
+func (v *Vec) Write(fd uintptr, data []byte, more [][]byte) unix.Errno {
+	v.set(data)
+	for _, b := range more {
+		v.add(b)
+	}
+	_, errno := v.call(unix.SYS_WRITEV, fd)
 	return errno
 }
 
-func (v *Vec) call(trap, fd uintptr, data []byte) (int, unix.Errno) {
-	v.iov[0].Base = unsafe.SliceData(v.head)
-	v.iov[0].SetLen(len(v.head))
-	v.iov[1].Base = unsafe.SliceData(data)
-	v.iov[1].SetLen(len(data))
+func (v *Vec) set(data []byte) {
+	v.iov = v.iov[:0]
+	v.add(v.head)
+	v.add(data)
+}
+
+func (v *Vec) add(b []byte) {
+	v.iov = append(v.iov, unix.Iovec{Base: unsafe.SliceData(b)})
+	v.iov[len(v.iov)-1].SetLen(len(b))
+}
+
+func (v *Vec) call(trap, fd uintptr) (int, unix.Errno) {
 	for {
-		n, _, errno := unix.RawSyscall(trap, fd, uintptr(unsafe.Pointer(&v.iov)), uintptr(len(v.iov)))
+		n, _, errno := unix.RawSyscall(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(v.iov))), uintptr(len(v.iov)))
 		if errno == unix.EINTR {
 			continue
 		}
-		v.iov[1].Base = nil // the buffer is the caller's again
+		clear(v.iov) // the memory is the caller's again
 		return int(n), errno
 	}
 }
