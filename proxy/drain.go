@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"sync"
 
 	"github.com/braid-mptcp/braid/config"
 )
@@ -9,12 +10,15 @@ import (
 // drain waits until all connections have come to their end.
 func (p *Proxy) drain(ctx context.Context) error {
 	p.conns.end()
+	var ending sync.WaitGroup
 	for _, l := range p.state.Load().listeners {
-		if l.mode == config.ModeTCP {
-			continue // it ends when both sides have said all they have to say
+		if l.mode == config.ModeHTTP {
+			l.frontend.Drain()
+			ending.Go(func() { l.http2.Shutdown(ctx) })
 		}
-		l.frontend.Drain()
+		// In mode tcp it ends when both sides have said all they have to say.
 	}
+	ending.Wait() // the engine takes no streams any more, once it is told
 	if err := p.engine.Shutdown(ctx); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/braid-mptcp/braid/config"
 	"github.com/braid-mptcp/braid/proxy/certs"
 	"github.com/braid-mptcp/braid/proxy/http1"
+	"github.com/braid-mptcp/braid/proxy/http2"
 )
 
 // listener is a listener of the configuration. A reload that changes what it is
@@ -17,8 +18,9 @@ type listener struct {
 	proxy    *Proxy
 	name     string
 	mode     config.Mode
-	secure   bool // TLS
-	frontend *http1.Frontend
+	secure   bool            // TLS
+	frontend *http1.Frontend // mode http
+	http2    *http2.Server   // mode http
 	rules    atomic.Pointer[rules]
 	gate     *gate
 	accepted atomic.Int64
@@ -33,6 +35,7 @@ type listener struct {
 type rules struct {
 	config   *config.Listener
 	timeouts config.Timeouts
+	limits   config.Limits
 	settings *http1.Settings // mode http
 	tcp      *tcpRouter      // mode tcp
 	certs    *certs.Server   // nil: no TLS
@@ -109,7 +112,17 @@ func (l *listener) speak(c *clientConn, r *rules) {
 		l.serveTCP(c, nc, r)
 		return
 	}
+	if t := c.tls.Load(); t != nil && t.protocol == "h2" {
+		l.http2.ServeConn(nc, l.frontend)
+		return
+	}
 	l.proxy.engine.ServeConn(nc, l.frontend)
+}
+
+// preface is Settings.Preface: HTTP/2 by prior knowledge.
+func (l *listener) preface(nc net.Conn, read []byte, connData any) {
+	connData.(*clientConn).http2.Store(true)
+	l.http2.ServePreface(nc, read, l.frontend, connData)
 }
 
 // refuse ends a connection that is not served.

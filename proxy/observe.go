@@ -71,7 +71,7 @@ func (l *recorder) record(x *http1.Exchange) {
 func (l *recorder) logRequest(log *accesslog.Log, x *http1.Exchange, c *clientConn, to *route) {
 	st, req := &x.Stats, x.Request
 	r := accesslog.Record{
-		Time: st.Start, Listener: l.listener, Protocol: protocolOf(x), Scheme: l.scheme,
+		Time: st.Start, Listener: l.listener, Protocol: x.Protocol, Scheme: l.scheme,
 		Method: req.MethodName(), Host: req.Authority(), Target: req.Target(),
 		Status: st.Status, BytesIn: st.RequestBytes, BytesOut: st.ReplyBytes, Body: st.Body,
 		Head: st.Head, Connected: st.Connected, Answered: st.Answered, Total: st.End,
@@ -110,14 +110,6 @@ func (c *clientConn) describe(to *accesslog.Connection, log *accesslog.Log) {
 	var s status.Connection
 	c.account.Describe(&s)
 	to.Multipath, to.Fallback, to.Paths = s.Multipath, s.Fallback, s.Paths
-}
-
-// protocolOf says what a request came by.
-func protocolOf(x *http1.Exchange) string {
-	if x.Request.Minor == 0 {
-		return "HTTP/1.0"
-	}
-	return "HTTP/1.1"
 }
 
 // passedOn is passthrough.Config.Done: it counts a connection that is over, and

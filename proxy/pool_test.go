@@ -74,9 +74,12 @@ func TestMaglev(t *testing.T) {
 		"header:X-User": func(r *http.Request, i int) { r.Header.Set("x-user", fmt.Sprint(i)) },
 		"cookie:user":   func(r *http.Request, i int) { r.Header.Set("Cookie", fmt.Sprintf("a=b; user=%d", i)) },
 		"host":          func(r *http.Request, i int) { r.Host = fmt.Sprintf("h%d.example", i) },
-		"path":          func(r *http.Request, i int) { r.URL.Path = fmt.Sprintf("/%d", i); r.URL.RawQuery = time.Now().String()[20:24] },
-		"uri":           func(r *http.Request, i int) { r.URL.RawQuery = fmt.Sprint(i) },
-		"client":        func(r *http.Request, i int) { r.Header.Set("X-Forwarded-For", fmt.Sprintf("192.0.2.%d", i)) },
+		"path": func(r *http.Request, i int) {
+			r.URL.Path = fmt.Sprintf("/%d", i)
+			r.URL.RawQuery = time.Now().String()[20:24]
+		},
+		"uri":    func(r *http.Request, i int) { r.URL.RawQuery = fmt.Sprint(i) },
+		"client": func(r *http.Request, i int) { r.Header.Set("X-Forwarded-For", fmt.Sprintf("192.0.2.%d", i)) },
 	} {
 		t.Run(hash, func(t *testing.T) {
 			p := start(t, `

@@ -176,6 +176,9 @@ func (p *Proxy) release() {
 	if s != nil {
 		for _, l := range s.listeners {
 			l.end()
+			if l.http2 != nil {
+				l.http2.Close()
+			}
 		}
 	}
 	p.engine.Close()

@@ -83,6 +83,9 @@ func (l *listener) retire(patience time.Duration) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if l.http2 != nil {
+		l.http2.Shutdown(ctx)
+	}
 	l.gate.drained(ctx)
 	l.abort()
 }
@@ -91,6 +94,7 @@ func (l *listener) retire(patience time.Duration) {
 func (l *listener) abort() {
 	l.end()
 	if l.frontend != nil {
+		l.http2.Close()
 		l.proxy.engine.Abort(l.frontend)
 	}
 	for _, c := range l.proxy.conns.all() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/braid-mptcp/braid/config"
 	"github.com/braid-mptcp/braid/proxy/http1"
+	"github.com/braid-mptcp/braid/proxy/http2"
 )
 
 // newRules makes the rules of a listener.
@@ -17,7 +18,7 @@ func (p *Proxy) newRules(next *plan, l *config.Listener) error {
 		r = &rules{}
 		next.rules[l.Name] = r
 	}
-	r.config, r.timeouts = l, c.Timeouts
+	r.config, r.timeouts, r.limits = l, c.Timeouts, c.Limits
 	if l.Mode == config.ModeTCP {
 		r.tcp = newTCPRouter(next, l)
 		return nil
@@ -91,6 +92,8 @@ func (p *Proxy) newListener(l *config.Listener, r *rules) *listener {
 	to := &listener{proxy: p, name: l.Name, mode: l.Mode, secure: l.TLS != nil, gate: newGate()}
 	to.ending, to.end = context.WithCancel(context.Background())
 	if r.settings != nil {
+		to.http2 = http2.NewServer(http2.Config{Engine: p.engine, Logger: p.log})
+		to.adopt(r)
 		to.frontend = http1.NewFrontend(r.settings)
 	}
 	to.rules.Store(r)
@@ -116,6 +119,16 @@ func (l *listener) update(r *rules) {
 	}
 	l.gate.setLimit(r.config.MaxConnections)
 	if l.frontend != nil {
+		l.adopt(r)
 		l.frontend.Update(r.settings)
+	}
+}
+
+// adopt makes settings those of this listener. Over TLS it is ALPN that chooses
+// HTTP/2 (RFC 9113 section 3.2).
+func (l *listener) adopt(r *rules) {
+	l.http2.SetLimits(uint32(r.limits.HTTP2Streams), r.limits.HTTP2Resets)
+	if r.config.HTTP2 && !l.secure {
+		r.settings.Preface = l.preface
 	}
 }

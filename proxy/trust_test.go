@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -198,8 +199,9 @@ func TestSendProxy(t *testing.T) {
 			for range 2 {
 				tr := &http.Transport{}
 				local := ""
-				tr.Dial = func(network, address string) (net.Conn, error) {
-					c, err := net.Dial(network, address)
+				tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+					var d net.Dialer
+					c, err := d.DialContext(ctx, network, address)
 					if err == nil {
 						local = c.LocalAddr().String()
 					}
