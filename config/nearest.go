@@ -17,8 +17,8 @@ func suggest(got string, names []string) string {
 	return "there are " + strings.Join(sorted, ", ")
 }
 
-// nearest gives the name with the fewest differences from got, or "" when all
-// have too many to be what was meant.
+// nearest gives the name with the fewest differences from got, or else the only
+// one that begins like it, or "" when none is likely to be what was meant.
 func nearest(got string, names []string) string {
 	best, fewest := "", max(2, len(got)/3)+1
 	for _, name := range names {
@@ -27,7 +27,27 @@ func nearest(got string, names []string) string {
 			best, fewest = name, n
 		}
 	}
+	if best == "" {
+		best = longer(got, names)
+	}
 	return best
+}
+
+// longer gives the one name that got may be short for.
+func longer(got string, names []string) (name string) {
+	const least = 3 // characters that say something
+	if got = normalize(got); len(got) < least {
+		return ""
+	}
+	for _, n := range names {
+		if strings.HasPrefix(normalize(n), got) {
+			if name != "" {
+				return ""
+			}
+			name = n
+		}
+	}
+	return name
 }
 
 // normalize takes away what people write in different ways.

@@ -173,7 +173,7 @@ func TestNearest(t *testing.T) {
 	names := []string{"source_mask", "max_size", "max_age", "max_reuse", "idle_timeout_override"}
 	for got, want := range map[string]string{
 		"sourcemask": "source_mask", "SourceMask": "source_mask", "source-mask": "source_mask", "suorce_mask": "source_mask",
-		"maxsize": "max_size", "max_sise": "max_size", "max_ag": "max_age", "idle_timeout": "", "idle_timeout_overide": "idle_timeout_override",
+		"maxsize": "max_size", "max_sise": "max_size", "max_ag": "max_age", "idle_timeout": "idle_timeout_override", "max": "", "id": "", "idle_timeout_overide": "idle_timeout_override",
 		"xyz": "", "": "", "connections": "", strings.Repeat("x", 100): "",
 	} {
 		if n := nearest(got, names); n != want {
