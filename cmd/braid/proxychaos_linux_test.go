@@ -52,7 +52,7 @@ pools:
   web:
     backends: [%s, %s]
     check: {type: http, path: /file, interval: 200ms, timeout: 2s, rise: 1, fall: 1}
-    ejection: {failures: 3, time: 500ms}
+    ejection: {failures: 3, time: 500ms, max_time: 500ms}
 `, addr, a.addr, b.addr))
 	bothUp := func() bool { return p.metrics().sum("braid_backend_state", `state="up"`) == 2 }
 	waitFor(t, "both servers are up", bothUp)

@@ -25,7 +25,7 @@ import (
 )
 
 // fullEnv makes the acceptance tests of `braid proxy` as long as the issue
-// asks for: 10,000 mixed requests, a crowd of 1,000 clients for a minute.
+// asks for, or longer: a crowd of 1,000 clients for a minute, say.
 const fullEnv = "BRAID_FULL"
 
 // full chooses between what an everyday run can bear and the whole thing.

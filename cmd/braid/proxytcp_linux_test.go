@@ -323,7 +323,7 @@ pools:
 		show []tls.Certificate
 		ok   bool
 	}{{"a client's", []tls.Certificate{client.pair}, true}, {"none", nil, false}, {"a stranger's", []tls.Certificate{stranger.pair}, false}} {
-		for _, protocol := range []string{"http/1.1"} {
+		for _, protocol := range []string{"http/1.1", "h2"} {
 			tr := &http.Transport{ForceAttemptHTTP2: protocol == "h2", TLSClientConfig: &tls.Config{RootCAs: cert.pool, ServerName: "site.test",
 				// Shown even to who does not ask for one of its authority.
 				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
