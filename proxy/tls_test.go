@@ -20,8 +20,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // testCA signs certificates for tests.
@@ -212,10 +210,8 @@ func TestHTTP2PriorKnowledge(t *testing.T) {
 		- {name: none, address: 'tcp@127.0.0.1:0', pool: web, http2: false}
 		pools:
 		  web: {backends: [`+server.addr+`]}`)
-	tr := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, addr)
-	}}
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
 	defer tr.CloseIdleConnections()
 	c := &http.Client{Transport: tr, Timeout: 10 * time.Second}
 	big := strings.Repeat("0123456789", 100_000)
