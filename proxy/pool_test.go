@@ -246,6 +246,11 @@ func TestEjection(t *testing.T) {
 	if !strings.Contains(p.log.String(), "server ejected") {
 		t.Error("nobody was told")
 	}
+	for _, m := range p.Snapshot().Pools[0].Members {
+		if want := map[string]string{bad.addr: "status 507", good.addr: ""}[m.Address]; m.LastError != want || (m.Failures == 3) != (want != "") {
+			t.Errorf("%s: %d failures, the last one %q, want %q", m.Name, m.Failures, m.LastError, want)
+		}
+	}
 }
 
 // TestUnreachable answers with the right codes.

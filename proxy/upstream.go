@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/braid-mptcp/braid/balance"
@@ -116,7 +117,7 @@ func (u *upstream) Put(s *http1.ServerConn, r http1.Result) {
 	l := s.Data.(*lent)
 	c := l.conn
 	if r.Err != http1.ErrDead { // else nothing is known of the server
-		c.Report(r.Err == nil && !inRanges(u.faults, r.Status))
+		u.report(c, r)
 	}
 	if r.KeepAlive > 0 || r.Requests > 0 {
 		c.KeepAlive(r.KeepAlive, r.Requests)
@@ -130,6 +131,23 @@ func (u *upstream) Put(s *http1.ServerConn, r http1.Result) {
 	}
 	c.Put()
 }
+
+// report tells the balancer how a request went.
+func (u *upstream) report(c *balance.Conn, r http1.Result) {
+	switch {
+	case r.Err != nil:
+		c.ReportError(r.Err)
+	case inRanges(u.faults, r.Status):
+		c.ReportError(faultyStatus(r.Status))
+	default:
+		c.Report(true)
+	}
+}
+
+// faultyStatus is an answer that counts as a failure of its server.
+type faultyStatus int
+
+func (s faultyStatus) Error() string { return fmt.Sprintf("status %d", int(s)) }
 
 // Retry implements http1.Retrier.
 func (u *upstream) Retry(x *http1.Exchange, status int) bool {
