@@ -35,6 +35,7 @@ type conn struct {
 	limits   *limits
 
 	// Of the goroutine of serve.
+	source  source
 	reader  *bufio.Reader
 	framer  *http2.Framer
 	decoder *hpack.Decoder
@@ -83,11 +84,11 @@ func newConn(s *Server, nc net.Conn, read []byte, f *http1.Frontend, data any) *
 		idle:     s.now(),
 		receive:  window{left: connWindow},
 	}
-	var r io.Reader = nc
+	c.source.from = nc
 	if len(read) > 0 {
-		r = io.MultiReader(bytes.NewReader(read), nc)
+		c.source.from = io.MultiReader(bytes.NewReader(read), nc)
 	}
-	c.reader = bufio.NewReaderSize(r, readBuffer)
+	c.reader = bufio.NewReaderSize(&c.source, readBuffer)
 	c.framer = http2.NewFramer(nil, c.reader)
 	c.framer.SetMaxReadFrameSize(maxFrame)
 	c.framer.SetReuseFrames()
@@ -119,7 +120,7 @@ func (c *conn) serve() {
 		c.end(st, errGone)
 	}
 	if polite {
-		c.flush()
+		c.flushAll()
 	}
 	c.out.fail(errGone)
 	c.mu.Unlock()
@@ -145,11 +146,10 @@ func (c *conn) readFrames() error {
 	}
 	for {
 		f, err := c.framer.ReadFrame()
-		if err == http2.ErrFrameTooLarge {
-			err = http2.ConnectionError(http2.ErrCodeFrameSize)
-		}
 		if err == nil {
 			err = c.handle(f)
+		} else {
+			err = c.readError(err)
 		}
 		if e, ok := err.(http2.StreamError); ok {
 			err = c.handleStreamError(e)
@@ -161,6 +161,31 @@ func (c *conn) readFrames() error {
 			return io.EOF
 		}
 	}
+}
+
+// source notes the error with which the connection ends. The Framer has a frame
+// that is too short for its fields end in the same way.
+type source struct {
+	from io.Reader
+	err  error
+}
+
+func (s *source) Read(b []byte) (int, error) {
+	n, err := s.from.Read(b)
+	s.err = err
+	return n, err
+}
+
+// readError gives what an error of the Framer means.
+func (c *conn) readError(err error) error {
+	switch err.(type) {
+	case http2.ConnectionError, http2.StreamError:
+		return err
+	}
+	if c.source.err != nil {
+		return c.source.err
+	}
+	return http2.ConnectionError(http2.ErrCodeFrameSize) // too long, or too short
 }
 
 // bearable reports whether the client reads what it makes us say.

@@ -91,7 +91,7 @@ func (st *stream) endRemote(trailers []byte) error {
 		return http2.StreamError{StreamID: st.id, Code: http2.ErrCodeProtocol} // RFC 9113 section 8.1.1
 	}
 	st.remoteDone = true
-	if st.mode == chunks {
+	if st.mode == chunks && !st.filling {
 		st.in = append(st.in, "0\r\n"...)
 		st.in = append(st.in, trailers...)
 		st.in = append(st.in, "\r\n"...)

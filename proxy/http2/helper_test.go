@@ -264,12 +264,18 @@ func post(more ...string) []string {
 	return append([]string{":method", "POST", ":scheme", "http", ":path", "/", ":authority", "a.test"}, more...)
 }
 
-// headers writes a request's header block.
+// headers writes a request's header block, in several frames if it is long.
 func (r *raw) headers(id uint32, end bool, fields ...string) {
 	r.t.Helper()
+	b := r.encode(fields...)
+	n := min(len(b), maxFrame)
 	r.check(r.framer.WriteHeaders(http2.HeadersFrameParam{
-		StreamID: id, EndStream: end, EndHeaders: true, BlockFragment: r.encode(fields...),
+		StreamID: id, EndStream: end, EndHeaders: n == len(b), BlockFragment: b[:n],
 	}))
+	for b = b[n:]; len(b) > 0; b = b[n:] {
+		n = min(len(b), maxFrame)
+		r.check(r.framer.WriteContinuation(id, n == len(b), b[:n]))
+	}
 }
 
 func (r *raw) data(id uint32, end bool, s string) {

@@ -94,6 +94,17 @@ func (c *conn) flushSoon() {
 	}()
 }
 
+// flushAll is flush that waits until all is written, whoever does it.
+func (c *conn) flushAll() {
+	for o := &c.out; o.err == nil && (o.flushing || len(o.buf) > 0); {
+		if o.flushing {
+			o.room.Wait()
+			continue
+		}
+		c.flush()
+	}
+}
+
 // maxRounds is after how many writes another goroutine goes on, since the one
 // that writes has a request to serve.
 const maxRounds = 8
@@ -125,6 +136,7 @@ func (c *conn) writeOut() {
 		o.room.Broadcast()
 	}
 	o.flushing = false
+	o.room.Broadcast()
 	if o.closing && o.err == nil {
 		o.fail(errGone)
 		c.mu.Unlock()
