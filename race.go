@@ -26,6 +26,9 @@ func dialEach(ctx context.Context, interfaces []string, dial func(ctx context.Co
 // the last one was begun. Connections that come later are closed; of failures
 // the first choice's is returned.
 func firstOf[C any](ctx context.Context, delay time.Duration, choices []C, dial func(context.Context, C) (net.Conn, error)) (net.Conn, error) {
+	if len(choices) == 1 {
+		return dial(ctx, choices[0])
+	}
 	type result struct {
 		choice int
 		c      net.Conn

@@ -26,6 +26,7 @@ type session struct {
 	conn   *Conn
 	began  time.Time
 	active atomic.Int64 // when something passed last, since began
+	ended  atomic.Int32 // directions that have come to their end
 	result Result
 
 	mu     sync.Mutex
@@ -233,7 +234,8 @@ func (d *direction) run() {
 	if d.s.conn.Ending != nil {
 		d.s.conn.Ending()
 	}
-	if err == nil {
+	if err == nil && d.s.ended.Add(1) == 1 {
+		// The end of the other direction goes with closing the connection.
 		broken, err = d.to, d.to.closeWrite()
 	}
 	if err != nil {
