@@ -74,7 +74,7 @@ func TestHalfClose(t *testing.T) {
 // TestBothWays sends two streams of pieces of all sizes at once, with pauses,
 // past readers of all speeds.
 func TestBothWays(t *testing.T) {
-	const size = 8 << 20
+	const size = 3 << 20
 	everyWay(t, func(t *testing.T, client, server way) {
 		talk := func(c halves, mine, other uint64) error {
 			var sending sync.WaitGroup
