@@ -9,6 +9,7 @@ import (
 
 	"github.com/braid-mptcp/braid/balance"
 	"github.com/braid-mptcp/braid/config"
+	"github.com/braid-mptcp/braid/proxy/http1"
 	"github.com/braid-mptcp/braid/proxy/passthrough"
 	"github.com/braid-mptcp/braid/proxy/status"
 )
@@ -37,6 +38,25 @@ type clientConn struct {
 	requests atomic.Int64
 	in, out  atomic.Int64                     // bytes of requests and responses
 	passed   atomic.Pointer[passthrough.Conn] // mode tcp, while it lasts
+	first    atomic.Pointer[firstRequest]     // nil: none is over yet, or nobody wants to know
+}
+
+// firstRequest is what a connection's first request said of the client.
+type firstRequest struct{ host, userAgent string }
+
+// maxWords bounds what is kept of a client's words.
+const maxWords = 200
+
+// noteFirst keeps what a connection's first request says.
+func (c *clientConn) noteFirst(r *http1.Request) {
+	if c.first.Load() != nil || r.HeadLen() == 0 {
+		return
+	}
+	host := r.Authority()
+	agent, _ := r.Known(http1.UserAgent)
+	c.first.CompareAndSwap(nil, &firstRequest{
+		host: string(host[:min(len(host), maxWords)]), userAgent: string(agent[:min(len(agent), maxWords)]),
+	})
 }
 
 // tlsFacts is what a TLS handshake came to.

@@ -61,6 +61,7 @@ func (l *recorder) record(x *http1.Exchange) {
 			r.Connect = max(st.Connected-st.Head, 1)
 		}
 		p.ledger.Series(l.listener, pool).Add(&r)
+		c.noteFirst(x.Request)
 	}
 	if s.access != nil {
 		l.logRequest(s.access, x, c, to)

@@ -16,6 +16,7 @@ import (
 
 // plan is a configuration made ready, of which nothing is in force yet.
 type plan struct {
+	proxy     *Proxy
 	config    *config.Config
 	pools     []balance.Config
 	upstreams map[string]*upstream
@@ -33,7 +34,7 @@ type plan struct {
 // an error nothing has changed. The lock is held, or nobody else knows of p yet.
 func (p *Proxy) apply(ctx context.Context, c *config.Config) error {
 	next := &plan{
-		config: c, upstreams: make(map[string]*upstream), networks: make(map[string]networks),
+		proxy: p, config: c, upstreams: make(map[string]*upstream), networks: make(map[string]networks),
 		rules: make(map[string]*rules), sockets: make(map[string]*socket),
 	}
 	err := p.prepare(ctx, next)
@@ -173,6 +174,7 @@ func (p *Proxy) commit(next *plan) {
 	for _, l := range c.Listeners {
 		now.listeners[l.Name] = p.placeListener(l, next)
 	}
+	p.acme.Store(next.challenges())
 	p.state.Store(now)
 	for _, l := range c.Listeners {
 		for i := range l.Address {

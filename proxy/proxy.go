@@ -50,6 +50,7 @@ type Proxy struct {
 
 	perClient perClient
 	state     atomic.Pointer[state]
+	acme      atomic.Pointer[challenges]
 	accepting atomic.Bool
 
 	closing chan struct{} // closed by Shutdown and Close

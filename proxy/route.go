@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/braid-mptcp/braid/config"
@@ -22,7 +23,8 @@ type router struct {
 	others    []*route
 	last      *route // for what no route takes; nil: none
 	trust     *trust
-	wellKnown *wellKnown // nil: not to be answered
+	wellKnown *wellKnown                  // nil: not to be answered
+	acme      *atomic.Pointer[challenges] // nil: over TLS nobody asks
 }
 
 // route is a route of the configuration, made ready.
@@ -63,6 +65,9 @@ func newRouter(next *plan, l *config.Listener) (*router, error) {
 	r.index(routes)
 	if u := next.upstreams[l.Pool]; u != nil {
 		r.last = &route{name: l.Name, pool: u, upstream: u, traces: newTraces(&c.Forwarded, nil)}
+	}
+	if l.TLS == nil {
+		r.acme = &next.proxy.acme
 	}
 	if c.WellKnown {
 		r.wellKnown = &wellKnown{}
@@ -156,6 +161,9 @@ func (r *router) route(x *http1.Exchange) (http1.Pool, error) {
 	trusted := r.trust.client(x)
 	if r.wellKnown != nil && r.wellKnown.wants(x.Request) {
 		return nil, r.wellKnown.answer(x)
+	}
+	if r.acme != nil && r.acme.Load().answer(x) {
+		return nil, nil
 	}
 	req.init()
 	to := r.find(req)

@@ -61,6 +61,9 @@ func (c *clientConn) status(now time.Time) status.Connection {
 	if t := c.tls.Load(); t != nil {
 		s.TLS, s.ServerName = t.version, t.serverName
 	}
+	if first := c.first.Load(); first != nil {
+		s.Host, s.UserAgent = first.host, first.userAgent
+	}
 	if pc := c.passed.Load(); pc != nil {
 		s.BytesIn, s.BytesOut = pc.In.Load(), pc.Out.Load()
 	}
