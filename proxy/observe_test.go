@@ -101,7 +101,11 @@ func TestAdminPages(t *testing.T) {
 	var s struct {
 		Version     string
 		Ready       bool
-		Connections []struct{ Requests int }
+		Connections []struct {
+			Requests  int
+			Host      string
+			UserAgent string `json:"user_agent"`
+		}
 		Pools       []struct{ Name string }
 	}
 	eventually(t, "the connection to be shown", func() bool { // what is shown may be a moment old
@@ -113,6 +117,9 @@ func TestAdminPages(t *testing.T) {
 	})
 	if s.Version != "1.2.3" || !s.Ready || len(s.Pools) != 1 || s.Pools[0].Name != "web" {
 		t.Errorf("got %+v", s)
+	}
+	if c := s.Connections[0]; c.Host != p.addr || !strings.HasPrefix(c.UserAgent, "Go-http-client/") {
+		t.Errorf("the first request was for %q by %q", c.Host, c.UserAgent)
 	}
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/": 200, "/metrics": 404, "/debug/pprof/": 404} {
 		if resp, _ := get(t, admin, "http://"+freeAdmin+path); resp.StatusCode != want {
