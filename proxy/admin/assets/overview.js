@@ -82,7 +82,7 @@ export function makePlots(parent, tip) {
         { label: "Multipath TCP", color: "var(--line-0)", side: 1, values: points.map((p) => p.mptcp) },
         { label: "TCP", color: "var(--line-4)", side: 1, values: points.map((p) => p.tcp) },
       ] }),
-    plot({ id: "latency", title: "Latency of requests", kind: "lines", least: 0.001, format: short,
+    plot({ id: "latency", title: "Latency of requests", kind: "lines", log: true, least: 0.0001, format: short,
       series: (points) => [
         { label: "99th percentile", color: "var(--line-3)", fill: true, values: points.map((p) => p.p99 || null) },
         { label: "median", color: "var(--line-2)", values: points.map((p) => p.p50 || null) },

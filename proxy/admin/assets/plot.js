@@ -2,8 +2,9 @@
 //
 // A plot is drawn from points, [{t: milliseconds, ...}]. Its series function
 // makes of them [{label, color, values, side}], where values has a number or
-// null for each point. Kinds: "lines" draws lines with a light area beneath,
-// "stack" puts areas on top of one another; those with side -1 grow downwards.
+// null for each point. Kinds: "lines" draws lines, those with fill with a light
+// area beneath, and with log on a logarithmic scale; "stack" puts areas on top of
+// one another; those with side -1 grow downwards.
 
 import { h, swatch } from "./dom.js";
 import { css, resolve } from "./colors.js";
@@ -14,8 +15,8 @@ const font = "11px system-ui, sans-serif";
 const gap = 12000; // ms without a point that break a line
 
 export class Plot {
-  constructor(parent, tip, { id, title, kind, series, format, least }) {
-    Object.assign(this, { kind, series, format, least: least || 0, tip, title });
+  constructor(parent, tip, { id, title, kind, series, format, least, log }) {
+    Object.assign(this, { kind, series, format, least: least || 0, log, tip, title });
     this.keys = h("span");
     this.heading = h("h3", null, h("b", null, title));
     this.canvas = h("canvas", { role: "img", "aria-label": title, id: "plot-" + id });
@@ -76,14 +77,17 @@ export class Plot {
     g.setTransform(scale, 0, 0, scale, 0, 0);
     g.clearRect(0, 0, width, height);
     const { all, max, min } = this.layout();
-    const ticks = niceTicks(min, max || 1, 4);
-    const y0 = min < 0 ? min - 0.06 * (max - min) : 0, y1 = Math.max(max, ticks[ticks.length - 1]);
+    const ticks = this.log ? decades(all, this.least) : niceTicks(min, max || 1, 4);
+    const y1 = Math.max(max, ticks[ticks.length - 1]);
+    const y0 = this.log ? ticks[0] : min < 0 ? min - 0.06 * (max - min) : 0;
     const marks = ticks.filter((v) => v >= y0).map((v) => [v, this.mark(Math.abs(v))]);
     g.font = font;
     const left = Math.ceil(Math.max(36, ...marks.map(([, label]) => g.measureText(label).width + 14)));
     this.left = left;
     const x = (t) => left + (width - left - right) * (1 - (this.now - t) / this.range);
-    const y = (v) => top + (height - top - bottom) * (1 - (v - y0) / (y1 - y0 || 1));
+    const scaled = this.log ? (v) => Math.log10(Math.max(v, y0)) : (v) => v;
+    const s0 = scaled(y0), s1 = scaled(y1);
+    const y = (v) => top + (height - top - bottom) * (1 - (scaled(v) - s0) / (s1 - s0 || 1));
     this.at = { x, width, height };
     this.axes(g, marks, x, y, width, height);
     g.save();
@@ -225,6 +229,19 @@ function niceTicks(min, max, wanted) {
   const step = [1, 2, 2.5, 5, 10].map((m) => m * unit).find((s) => s >= raw * 0.999);
   const ticks = [];
   for (let i = Math.floor(min / step + 1e-9); i <= Math.ceil(max / step - 1e-9); i++) ticks.push(i * step);
+  return ticks;
+}
+
+// decades gives powers of ten around the values of all series, for a
+// logarithmic plot; the least is the lowest there may be.
+function decades(all, least) {
+  const values = all.flatMap((s) => s.values).filter((v) => v > 0);
+  if (!values.length) values.push(least);
+  const from = Math.floor(Math.log10(Math.max(least, Math.min(...values))) + 1e-9);
+  const to = Math.max(from + 1, Math.ceil(Math.log10(Math.max(...values)) - 1e-9));
+  const ticks = [];
+  for (let i = from; i <= to; i++) ticks.push(10 ** i);
+  if (ticks.length < 4) return ticks.flatMap((t, i) => (i === ticks.length - 1 ? [t] : [t, 3 * t]));
   return ticks;
 }
 
