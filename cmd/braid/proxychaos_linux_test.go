@@ -51,7 +51,7 @@ listeners: {address: tcp@%s, pool: web}
 pools:
   web:
     backends: [%s, %s]
-    check: {type: http, path: /file, interval: 200ms, timeout: 2s, rise: 1, fall: 1}
+    check: {type: http, path: /file, interval: 200ms, timeout: 5s, rise: 1, fall: 1}
     ejection: {failures: 3, time: 500ms, max_time: 500ms}
 `, addr, a.addr, b.addr))
 	bothUp := func() bool { return p.metrics().sum("braid_backend_state", `state="up"`) == 2 }
@@ -172,6 +172,9 @@ pools:
 	kept.want(t, "/conn")
 	conn := kept.c
 	l := startLoad(16, func(_ context.Context, i int) func() error {
+		if i%8 == 0 {
+			return gettingHTTP2(t, addr, "/bytes/10", body)
+		}
 		client := browse(addr, "")
 		return func() error {
 			c := client.c
@@ -219,6 +222,40 @@ pools:
 	t.Logf("%d requests", l.answered.Load())
 }
 
+// gettingHTTP2 gets a path again and again over one connection of HTTP/2, and
+// wants the same body each time.
+func gettingHTTP2(t *testing.T, addr, path, want string) func() error {
+	c := http2Client(t)
+	return func() error {
+		got, err := getHTTP2(c, addr, path)
+		if err != nil || got != want {
+			return fmt.Errorf("HTTP/2: %q, %w", got, err)
+		}
+		return nil
+	}
+}
+
+// http2Client speaks HTTP/2 in the clear.
+func http2Client(t *testing.T) *http.Client {
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 4 * patience}
+}
+
+func getHTTP2(c *http.Client, addr, path string) (string, error) {
+	resp, err := c.Get("http://" + addr + path)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && (resp.StatusCode != 200 || resp.ProtoMajor != 2) {
+		err = fmt.Errorf("%s %s", resp.Proto, resp.Status)
+	}
+	return string(b), err
+}
+
 func (p *proxied) signal(s os.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {
@@ -250,8 +287,15 @@ func TestProxyTerminated(t *testing.T) {
 	idle.want(t, "/conn")
 	const n = 20
 	var wg sync.WaitGroup
-	for range n {
+	h2 := http2Client(t)
+	for i := range n {
 		wg.Go(func() {
+			if i%2 == 0 {
+				if got, err := getHTTP2(h2, addr, "/slow/1500ms"); err != nil {
+					t.Errorf("under way by HTTP/2: %q, %v", got, err)
+				}
+				return
+			}
 			if a, err := browse(addr, "").get("/slow/1500ms"); err != nil || a.status != 200 {
 				t.Errorf("under way: %v, %v", a, err)
 			}
