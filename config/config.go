@@ -126,18 +126,22 @@ type Limits struct {
 type Forwarded struct {
 	// `X-Forwarded-For`: `append` adds the client's address to what came,
 	// `set` replaces it, `remove` drops it, `keep` passes it on. What came
-	// from others than `trusted` is replaced in any case but `keep`.
+	// from others than `trusted` is replaced in any case but `keep` and
+	// `remove`. Behind a trusted proxy, `set` means the client it names.
 	XForwardedFor ForwardedMode `yaml:"x_forwarded_for"`
-	// `X-Forwarded-Proto`, likewise; `append` is `set`.
+	// `X-Forwarded-Proto`, likewise; `append` and `set` both keep what came
+	// from `trusted`, who saw the request before us.
 	XForwardedProto ForwardedMode `yaml:"x_forwarded_proto"`
-	// `X-Forwarded-Host`, likewise.
+	// `X-Forwarded-Host`, like `x_forwarded_proto`.
 	XForwardedHost ForwardedMode `yaml:"x_forwarded_host"`
-	// `Forwarded` (RFC 7239), likewise.
+	// `Forwarded` (RFC 7239), like `x_forwarded_for`.
 	Forwarded ForwardedMode `yaml:"forwarded"`
 	// The name for this proxy in `Via` (RFC 9110 section 7.6.3); empty: no
 	// `Via`.
 	Via string `yaml:"via"`
-	// Proxies in front of this one: their word for who the client is counts.
+	// Proxies in front of this one: their word for who the client is counts,
+	// for routes, hashes and logs too. It is the last address in
+	// `X-Forwarded-For`, or else `Forwarded`, that is not one of theirs.
 	Trusted []Prefix `yaml:"trusted"`
 }
 

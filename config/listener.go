@@ -100,8 +100,9 @@ func (ClientAuth) words() []string { return []string{"none", "request", "require
 type AcceptProxy struct {
 	// `v1` or `v2`, or `any` of them.
 	Version ProxyVersion `yaml:"version"`
-	// Who may send one; connections of others are closed. It must not be
-	// empty, since whoever is believed may claim to be anybody.
+	// Who may send one; connections of others are closed, or with `optional`
+	// taken as they are. It must not be empty, since whoever is believed may
+	// claim to be anybody.
 	From []Prefix `yaml:"from"`
 	// Accept connections without one, as health checks make them.
 	Optional bool `yaml:"optional"`
@@ -147,9 +148,10 @@ type TCPProfile struct {
 	// DSS checksums (RFC 8684 section 3.3): they find middleboxes that change
 	// data, and cost a pass over it.
 	Checksum bool `yaml:"checksum"`
-	// After which silence a connection in use is closed, and for how long an
-	// idle connection to a server is kept, unless the OneConnect profile
-	// overrides it; 0: never.
+	// After which silence a client's connection is closed, if none of
+	// `timeouts` does so earlier, and for how long an idle connection to a
+	// server is kept, unless the OneConnect profile overrides it; 0: never.
+	// `timeouts.tunnel` alone is for tunnels and mode `tcp`.
 	IdleTimeout Duration `yaml:"idle_timeout"`
 	// For how long data may stay unacknowledged (RFC 5482); 0: the stack's.
 	UserTimeout Duration `yaml:"user_timeout"`

@@ -15,7 +15,8 @@ type Route struct {
 	Redirect *Redirect `yaml:"redirect"`
 	// Answer at once.
 	Respond *Respond `yaml:"respond"`
-	// Take this off the front of the path, before it is passed on.
+	// Take this off the front of the path, before it is passed on, in its
+	// normal form.
 	StripPrefix string `yaml:"strip_prefix"`
 	// Replace the host of the request, before it is passed on.
 	Host string `yaml:"host"`
@@ -35,9 +36,11 @@ type Match struct {
 	Listener []string `yaml:"listener"`
 	// Hosts, without port: `example.org`, or `*.example.org` for all below it.
 	Host []string `yaml:"host"`
-	// Paths: `/login` for itself, `/api/*` for all below it.
+	// Paths: `/login` for itself, `/api/*` for all below it. They are compared
+	// in their normal form: `/x/../%61pi//y` is `/api/y`.
 	Path []string `yaml:"path"`
-	// Methods.
+	// Methods. CONNECT opens tunnels, and is taken by no route that does not
+	// name it here.
 	Method []string `yaml:"method"`
 	// Header fields with their values. `*` stands for any text, so `*` alone
 	// asks for the field to be there.

@@ -154,9 +154,9 @@ func TestRetrier(t *testing.T) {
 						io.WriteString(c, answer)
 					}
 				})
-				pool := &retryPool{allow: tt.allow}
-				p := start(t, server, func(s *Settings) { s.Route = func(*Exchange) (Pool, error) { return pool, nil } })
-				pool.testPool = p.pool
+				p := start(t, server, nil)
+				pool := &retryPool{testPool: p.pool, allow: tt.allow}
+				p.front.Update(&Settings{Route: func(*Exchange) (Pool, error) { return pool, nil }})
 				c := dialTest(t, p.addr)
 				sendString(t, c, tt.request)
 				r := bufio.NewReader(c)
