@@ -186,7 +186,11 @@ func (c *Conn) writeSome(b []byte) (int, error) {
 		var err error
 		n, now, err = c.put(now, b)
 		if n > 0 || err != mptcp.ErrWouldBlock {
-			c.shard.leave(now)
+			if n >= pushLeast {
+				c.shard.leaveToPusher(now)
+			} else {
+				c.shard.leave(now)
+			}
 			return n, cause(err)
 		}
 		c.writable.wait(now)

@@ -48,7 +48,7 @@ func (s *shard) addDevice(dev link.Device, addrs []stack.Address) error {
 		}
 	}
 	s.devices = append(s.devices, d)
-	s.readers.Go(func() { s.read(d) })
+	s.goroutines.Go(func() { s.read(d) })
 	s.leave(now)
 	return nil
 }

@@ -12,9 +12,9 @@
 // The stack is a state machine without a clock, goroutines or locks. A shard
 // is one stack, its lock, its timer and its devices. Whoever holds the lock
 // drives the stack: a goroutine that calls Write has its data cut into
-// segments and written to the devices by itself, without a hand-off. Besides
-// the callers there is one goroutine for each device, which reads it, and none
-// for a connection.
+// segments and written to the devices by itself, without a hand-off, unless
+// that is much. Besides the callers there is one goroutine for each device,
+// which reads it, one that sends what is much, and none for a connection.
 //
 // # Limitations
 //

@@ -13,8 +13,8 @@ import (
 // shard is one stack with its lock, timer and devices. A connection lives on
 // one shard for ever.
 type shard struct {
-	cfg     Config
-	readers sync.WaitGroup // one for each device
+	cfg        Config
+	goroutines sync.WaitGroup // a reader for each device, and the pusher
 
 	// mu guards everything below and the stack, its listeners and its
 	// connections. Between enter and leave whoever holds it drives the stack.
@@ -26,6 +26,7 @@ type shard struct {
 	listeners map[*stack.Listener]*Listener
 	conns     map[*Conn]struct{} // those whose core has not finished
 	idle      sync.Cond          // conns became empty
+	pusher    pusher
 
 	timer   *time.Timer
 	timerAt time.Time // when the timer is to fire; zero: it is not running
@@ -40,6 +41,7 @@ func newShard(cfg Config) *shard {
 		conns:     make(map[*Conn]struct{}),
 	}
 	s.idle.L = &s.mu
+	s.pusher.work.L = &s.mu
 	return s
 }
 
@@ -58,29 +60,33 @@ func (s *shard) enter() time.Time {
 // interface within the write. Meanwhile another goroutine can drive the stack.
 // The order of packets is kept nevertheless, because the devices' own locks
 // are taken before the shard's is released. That makes a pipeline of two
-// stages, protocol and device, without a goroutine of its own.
+// stages, protocol and device. While the pusher is at work, the second is its.
 func (s *shard) leave(now time.Time) {
 	for {
 		b := batches.Get().(*batch)
-		dry := b.fill(s, now)
-		s.handleEvents(now, b)
-		s.arm(now)
-		b.lockDevices()
-		s.mu.Unlock()
-		b.wake()
-		b.send()
-		if dry && len(b.pieces) == 0 {
-			batches.Put(b)
+		dry := s.pusher.active && !s.closed || b.fill(s, now)
+		s.settle(now, b)
+		if dry {
 			return
 		}
 		now = s.enter()
-		b.release()
-		batches.Put(b)
-		if dry {
-			s.mu.Unlock()
-			return
-		}
 	}
+}
+
+// settle does for leave what comes after packets were taken out.
+func (s *shard) settle(now time.Time, b *batch) {
+	s.handleEvents(now, b)
+	s.arm(now)
+	b.lockDevices()
+	s.mu.Unlock()
+	b.wake()
+	b.send()
+	if len(b.pieces) > 0 {
+		s.mu.Lock()
+		b.release()
+		s.mu.Unlock()
+	}
+	batches.Put(b)
 }
 
 // arm makes sure that the timer fires no later than the stack needs it. A
@@ -189,6 +195,7 @@ func (s *shard) close() error {
 		c.abortLocked(now, net.ErrClosed)
 	}
 	s.idle.Broadcast()
+	s.pusher.work.Signal()
 	devices := s.devices
 	s.devices = nil
 	s.leave(now) // the last packets: peers learn that we are gone
@@ -198,6 +205,6 @@ func (s *shard) close() error {
 			err = closeErr
 		}
 	}
-	s.readers.Wait()
+	s.goroutines.Wait()
 	return err
 }
