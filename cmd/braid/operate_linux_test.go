@@ -259,3 +259,33 @@ func TestProxyStackKilled(t *testing.T) {
 	}
 	wantSoon("after the end of the next one", before)
 }
+
+// TestProxyWarnsOfOneAddress: the kernel takes joins at other addresses only
+// where a listener is on all of them.
+func TestProxyWarnsOfOneAddress(t *testing.T) {
+	h := newHosts(t)
+	h.needKernel()
+	const warning = "listen on all to use further uplinks"
+	for _, test := range []struct {
+		listen string
+		warns  bool
+	}{
+		{"mptcp@10.9.9.9:8080", true},
+		{"10.9.9.9:8080", true},
+		{"mptcp6@[fd00:9::9]:8080", true},
+		{"mptcp@:8080", false},
+		{"tcp@10.9.9.9:8080", false},
+		{"mptcp@127.0.0.1:8080", false},
+	} {
+		cmd := h.command("proxy", "--stack", "kernel", "--listen", test.listen, "--backend", "http://127.0.0.1:3000")
+		log := new(output)
+		cmd.Stderr = log
+		h.start(h.server, cmd)
+		waitFor(t, "the proxy is ready", func() bool { return strings.Contains(log.String(), "msg=ready") })
+		if got := strings.Contains(log.String(), warning); got != test.warns {
+			t.Errorf("%s: warned: %v, want %v\n%s", test.listen, got, test.warns, log)
+		}
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
@@ -165,12 +166,32 @@ func (r *proxyRun) tellUnused(inherited map[string][]net.Listener) {
 // tellStart says what listens where.
 func (r *proxyRun) tellStart() {
 	r.tellAddresses()
-	attrs := []any{"version", version(), "stack", r.proxy.Snapshot().Stack,
+	stack := r.proxy.Snapshot().Stack
+	r.warnOfOneAddress(stack)
+	attrs := []any{"version", version(), "stack", stack,
 		"listeners", len(r.cfg.Listeners), "pools", len(r.cfg.Pools), "pid", os.Getpid()}
 	if a := r.cfg.Admin.Address; a != nil {
 		attrs = append(attrs, "admin", a.String())
 	}
 	r.log.Info("ready", attrs...)
+}
+
+// warnOfOneAddress tells of listeners that clients can join at one address only:
+// the kernel finds the listener of a join by its destination.
+func (r *proxyRun) warnOfOneAddress(stack string) {
+	if stack != string(config.StackKernel) || r.cfg.Network.SinglePath {
+		return
+	}
+	for _, l := range r.cfg.Listeners {
+		for _, a := range l.Address {
+			multipath := a.Network.Multipath() || a.Network == config.NetworkAny
+			if ip, err := netip.ParseAddr(a.Host); multipath && err == nil && !ip.IsLoopback() && !ip.IsUnspecified() {
+				all := config.Address{Network: a.Network, Port: a.Port}
+				r.log.Warn("clients can join at this address only; listen on all to use further uplinks of this host",
+					"listener", l.Name, "address", a.String(), "all", all.String())
+			}
+		}
+	}
 }
 
 // tellAddresses says what has become of addresses since it was called last.
