@@ -106,7 +106,7 @@ func TestAdminPages(t *testing.T) {
 			Host      string
 			UserAgent string `json:"user_agent"`
 		}
-		Pools       []struct{ Name string }
+		Pools []struct{ Name string }
 	}
 	eventually(t, "the connection to be shown", func() bool { // what is shown may be a moment old
 		_, body := get(t, admin, "http://"+freeAdmin+"/api/status")

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -225,6 +226,52 @@ func TestBrokenServer(t *testing.T) {
 	}
 	if got := int(broken.Load() - before); got != lost || lost == 0 {
 		t.Errorf("%d POSTs met the broken server, and %d clients were told", got, lost)
+	}
+}
+
+// TestKilledServer kills one of two servers, connections and all, under load of
+// all kinds of idempotent requests: no client notices.
+func TestKilledServer(t *testing.T) {
+	for _, reuse := range []string{"always", "safe"} {
+		t.Run(reuse, func(t *testing.T) {
+			victim, other := serveTest(t, named("victim")), serveTest(t, named("other"))
+			p := start(t, `
+				listeners: {name: web, address: 'tcp@127.0.0.1:0', pool: web}
+				oneconnect: {default: {http_reuse: `+reuse+`}}
+				pools:
+				  web: {backends: [`+victim.addr+`, `+other.addr+`]}`)
+			var stop atomic.Bool
+			var requests, bad atomic.Int64
+			var all sync.WaitGroup
+			for i := range 16 {
+				all.Go(func() {
+					c := client(t)
+					for !stop.Load() {
+						method := [...]string{"GET", "PUT", "DELETE", "HEAD"}[i%4]
+						req, _ := http.NewRequest(method, "http://"+p.addr+"/", strings.NewReader(strings.Repeat("x", i%4*500)))
+						resp, err := c.Do(req)
+						requests.Add(1)
+						if err != nil || resp.StatusCode != 200 {
+							bad.Add(1)
+							t.Logf("%s: %v %v", method, resp, err)
+						}
+						if err == nil {
+							io.Copy(io.Discard, resp.Body)
+							resp.Body.Close()
+						}
+					}
+				})
+			}
+			time.Sleep(300 * time.Millisecond)
+			victim.Listener.Close()
+			victim.CloseClientConnections()
+			time.Sleep(500 * time.Millisecond)
+			stop.Store(true)
+			all.Wait()
+			if bad.Load() > 0 || requests.Load() < 500 || victim.requests.Load() == 0 {
+				t.Errorf("%d of %d requests failed; %d went to the victim", bad.Load(), requests.Load(), victim.requests.Load())
+			}
+		})
 	}
 }
 
