@@ -86,6 +86,11 @@ func (c *Conn) Info() (info Info, err error) {
 // plain TCP.
 func (c *Conn) FullInfo() (info FullInfo, err error) {
 	err = c.control(func(fd int) (err error) {
+		// Most connections of a busy server are plain TCP, and short: asking for
+		// more than this would cost more than they do.
+		if p, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err == nil && p == unix.IPPROTO_TCP {
+			return ErrNotMPTCP
+		}
 		info, err = readFullInfo(fd)
 		if unknownOption(err) {
 			info, err = readPiecewise(fd)
