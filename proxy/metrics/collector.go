@@ -127,6 +127,7 @@ func (o output) connections(s *status.Snapshot) {
 	for word, n := range t.Joins {
 		o.count(joins, n, word)
 	}
+	o.count(reinjectedAll, t.Reinjected)
 	o.count(malformed, t.Malformed)
 	o.count(retries, t.Retries)
 	o.count(tunnels, t.Tunnels)

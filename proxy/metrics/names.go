@@ -70,6 +70,7 @@ var (
 	refused          = counter("braid_connections_refused_total", "Connections that ended before they were served, by reason.", "reason")
 	fallbacks        = counter("braid_fallbacks_total", "Connections at Multipath TCP listeners that speak plain TCP, by reason.", "reason")
 	joins            = counter("braid_joins_total", "Subflows that were to be added to connections. The kernel does not tell of failures.", "result")
+	reinjectedAll    = counter("braid_reinjected_bytes_total", "Bytes sent again on another subflow than the one that had carried them.")
 )
 
 var _ = section("Paths")
@@ -81,7 +82,7 @@ var (
 	pathBytes          = counter("braid_path_bytes_total", "Payload carried, retransmissions not counted.", "path", "protocol", "direction")
 	retransmittedBytes = counter("braid_path_retransmitted_bytes_total", "Bytes sent again on the same subflow.", "path", "protocol")
 	retransmitted      = counter("braid_path_retransmitted_segments_total", "Segments sent again on the same subflow.", "path", "protocol")
-	reinjected         = counter("braid_path_reinjected_bytes_total", "Bytes sent that another subflow had carried before.", "path")
+	reinjected         = counter("braid_path_reinjected_bytes_total", "Bytes sent that another subflow had carried before. The kernel tells of them only for all paths together.", "path")
 	rtt                = gauge("braid_path_rtt_seconds", "Smoothed round-trip times of the subflows in use.", "path", "stat")
 )
 

@@ -26,6 +26,7 @@ type Account struct {
 	token       uint32
 	joinsDone   uint64
 	joinsFailed uint64
+	reinjected  uint64
 	paths       []Path // replaced as a whole: others may have it
 }
 
@@ -120,7 +121,7 @@ func (a *Account) note(info *braid.Info) {
 		p.update(sf)
 		a.ledger.path(p.Name()).add(protocol, &before, p)
 	}
-	a.countJoins(info)
+	a.countMultipath(info)
 }
 
 func anyBytes(info *braid.Info) bool {
@@ -226,9 +227,9 @@ func (p *Path) update(sf *braid.SubflowInfo) {
 
 func stateWord(sf *braid.SubflowInfo) string { return sf.State.String() }
 
-// countJoins counts the subflows that were added since the last time. The
-// kernel does not, but shows them.
-func (a *Account) countJoins(info *braid.Info) {
+// countMultipath counts the subflows that were added since the last time, which
+// the kernel does not, but shows them, and what was sent again on another one.
+func (a *Account) countMultipath(info *braid.Info) {
 	if !a.everMulti {
 		return
 	}
@@ -238,6 +239,9 @@ func (a *Account) countJoins(info *braid.Info) {
 	failed := max(a.joinsFailed, info.Stats.JoinsFailed)
 	a.ledger.joinsFailed.Add(failed - a.joinsFailed)
 	a.joinsFailed = failed
+	again := max(a.reinjected, info.Stats.BytesReinjected)
+	a.ledger.reinjected.Add(again - a.reinjected)
+	a.reinjected = again
 }
 
 // interfaceOf remembers the names of interfaces for a while.

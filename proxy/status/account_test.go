@@ -50,7 +50,9 @@ func TestAccountMultipath(t *testing.T) {
 	}
 	a.note(multi(carrying(1, server1, client1, 100, 1000)))
 	a.note(multi(carrying(1, server1, client1, 150, 1500), carrying(2, server2, client2, 10, 70)))
-	a.note(multi(carrying(2, server2, client2, 30, 90))) // the first one has ended
+	third := multi(carrying(2, server2, client2, 30, 90)) // the first one has ended
+	third.Stats.BytesReinjected, third.Stats.JoinsFailed = 40, 2
+	a.note(third)
 	a.note(multi(carrying(2, server2, client2, 20, 80))) // nonsense
 	a.note(&braid.Info{})                                // it is over
 
@@ -76,7 +78,7 @@ func TestAccountMultipath(t *testing.T) {
 		t.Errorf("eth1: got %+v, want %+v", eth1, want)
 	}
 	tot := l.Totals()
-	if tot.Connections != 1 || tot.Multipath != 1 || tot.Joins["done"] != 1 || tot.Joins["failed"] != 0 || len(tot.Fallbacks) != 0 {
+	if tot.Connections != 1 || tot.Multipath != 1 || tot.Joins["done"] != 1 || tot.Joins["failed"] != 2 || tot.Reinjected != 40 || len(tot.Fallbacks) != 0 {
 		t.Errorf("totals: %+v", tot)
 	}
 }

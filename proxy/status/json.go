@@ -149,6 +149,7 @@ type totalsJSON struct {
 	Refused     map[string]uint64 `json:"refused"`
 	Fallbacks   map[string]uint64 `json:"fallbacks"`
 	Joins       map[string]uint64 `json:"joins"`
+	Reinjected  uint64            `json:"reinjected_bytes"`
 	Paths       []PathTotals      `json:"paths"`
 	Requests    []RequestTotals   `json:"requests"`
 	Malformed   uint64            `json:"requests_malformed"`
@@ -162,7 +163,7 @@ type totalsJSON struct {
 func (t Totals) MarshalJSON() ([]byte, error) {
 	return json.Marshal(totalsJSON{
 		t.Connections, t.Multipath, t.Closed, t.MultipathClosed, words(t.Refused), words(t.Fallbacks), words(t.Joins),
-		list(t.Paths), list(t.Requests), t.Malformed, t.Retries, t.Tunnels, words(t.Reloads), t.AccessLog,
+		t.Reinjected, list(t.Paths), list(t.Requests), t.Malformed, t.Retries, t.Tunnels, words(t.Reloads), t.AccessLog,
 	})
 }
 

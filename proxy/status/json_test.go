@@ -52,7 +52,7 @@ func sample() Snapshot {
 	t := &s.Totals
 	t.Connections, t.Multipath, t.Closed, t.MultipathClosed = 5, 3, 4, 2
 	t.Fallbacks["not_offered"], t.Joins["done"] = 2, 1
-	t.Malformed, t.Retries, t.Tunnels = 1, 2, 3
+	t.Malformed, t.Retries, t.Tunnels, t.Reinjected = 1, 2, 3, 4
 	t.AccessLog = AccessLogTotals{Lines: 9, Lost: 1}
 	counts := ProtocolTotals{Subflows: 1, BytesIn: 2, BytesOut: 3, Retransmitted: 4, Reinjected: 5, Retransmissions: 6}
 	t.Paths = []PathTotals{{Name: "eth0", Multipath: counts, Plain: counts}, {Name: "eth1"}}

@@ -29,6 +29,7 @@ type Ledger struct {
 	connections, closed    atomic.Uint64
 	multipath              struct{ opened, closed atomic.Uint64 }
 	joinsDone, joinsFailed atomic.Uint64
+	reinjected             atomic.Uint64
 
 	series atomic.Pointer[map[seriesKey]*Series] // replaced as a whole
 
@@ -81,6 +82,7 @@ func (l *Ledger) Totals() Totals {
 		Connections:     l.connections.Load(),
 		Multipath:       l.multipath.opened.Load(),
 		Closed:          l.closed.Load(),
+		Reinjected:      l.reinjected.Load(),
 		MultipathClosed: l.multipath.closed.Load(),
 		Joins:           map[string]uint64{"done": l.joinsDone.Load(), "failed": l.joinsFailed.Load()},
 	}

@@ -123,6 +123,7 @@ type Totals struct {
 	Refused         map[string]uint64 // that ended before they were served, by reason
 	Fallbacks       map[string]uint64 // by reason
 	Joins           map[string]uint64 // subflows added to connections: "done", "failed"
+	Reinjected      uint64            // bytes that were sent again on another subflow
 	Paths           []PathTotals      // by name
 	Requests        []RequestTotals   // by listener and pool
 	Malformed       uint64            // requests refused for their form
