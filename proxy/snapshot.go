@@ -68,8 +68,9 @@ func (c *clientConn) status(now time.Time) status.Connection {
 		s.BytesIn, s.BytesOut = pc.In.Load(), pc.Out.Load()
 	}
 	if c.account != nil {
-		// Whoever asks each second wants something new each time.
-		c.account.Look(now, lookEvery/2)
+		// Rates are made of this: it must not be what the access log saw a
+		// moment ago.
+		c.account.Look(now, lookEvery/20)
 		c.account.Describe(&s)
 	}
 	return s
