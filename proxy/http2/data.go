@@ -10,7 +10,7 @@ import (
 // handleData takes in a part of a request's body (RFC 9113 section 6.1).
 func (c *conn) handleData(f *http2.DataFrame) error {
 	id, data, size := f.StreamID, f.Data(), int(f.Length)
-	if size == 0 && !f.StreamEnded() {
+	if len(data) == 0 && !f.StreamEnded() {
 		if err := c.useless(); err != nil {
 			return err
 		}
@@ -37,12 +37,13 @@ func (c *conn) handleData(f *http2.DataFrame) error {
 		return http2.StreamError{StreamID: id, Code: http2.ErrCodeProtocol} // RFC 9113 section 8.1.1
 	}
 	if st.filling {
-		c.credit(size) // nobody reads it
-		st.receive.left += size
+		st.reopen(size) // nobody reads it
 	} else {
-		st.owed += size
+		st.reopen(size - len(data))
+		st.owed += len(data)
 		st.take(data)
 	}
+	c.flushSoon()
 	if f.StreamEnded() {
 		return st.endRemote(nil)
 	}
@@ -59,7 +60,7 @@ func (c *conn) lateData(id uint32, st *stream) error {
 		}
 		return http2.ConnectionError(http2.ErrCodeProtocol) // idle (RFC 9113 section 5.1)
 	case st == nil && how == byUs:
-		return c.useless()
+		return nil // as much as the windows were open when we reset it
 	case st == nil && how == byEnd:
 		return http2.ConnectionError(http2.ErrCodeStreamClosed)
 	}
@@ -113,17 +114,21 @@ func (st *stream) consume(n int) {
 		st.in, st.next = st.in[:0], 0
 		n = st.owed
 	}
-	if n == 0 {
-		return
+	if n > 0 {
+		st.owed -= n
+		st.reopen(n)
+		st.c.flushSoon()
 	}
-	st.owed -= n
+}
+
+// reopen opens both windows by n bytes. mu is held.
+func (st *stream) reopen(n int) {
 	st.c.credit(n)
 	if st.receive.credit += n; st.receive.credit >= streamWindow/2 && !st.remoteDone && !st.removed {
 		st.c.appendWindowUpdate(st.id, st.receive.credit)
 		st.receive.left += st.receive.credit
 		st.receive.credit = 0
 	}
-	st.c.flushSoon()
 }
 
 // dropInput forgets what was not read. mu is held.

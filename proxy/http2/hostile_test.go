@@ -133,6 +133,9 @@ func TestResetsBelowTheLimit(t *testing.T) {
 		r.headers(id, true, get()...)
 		r.check(r.framer.WriteRSTStream(id, http2.ErrCodeCancel))
 		if i%50 == 49 {
+			r.check(r.framer.WritePing(false, [8]byte{}))
+			for r.read().Header().Type != http2.FramePing {
+			}
 			p.quiet(t) // or else streams are refused
 		}
 	}

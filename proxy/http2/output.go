@@ -70,7 +70,7 @@ func (c *conn) flush() {
 		return
 	}
 	o.flushing = true
-	if len(o.buf) < fewBytes {
+	if len(o.buf) < fewBytes && c.running > 1 {
 		// Responses come close to each other when requests did. Letting the
 		// others go first, most of them go out in one write.
 		c.mu.Unlock()

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -657,4 +659,166 @@ func TestPreface(t *testing.T) {
 	if got := <-closed; got != 1 || opened != 1 {
 		t.Errorf("opened %d, closed %d", opened, got)
 	}
+}
+
+// TestTLS serves a connection on which h2 was negotiated.
+func TestTLS(t *testing.T) {
+	p := start(t, serveHTTP(t, hello), func(s *http1.Settings, _ *Config) {
+		route := s.Route
+		s.Route = func(x *http1.Exchange) (http1.Pool, error) {
+			if tc, ok := x.Conn.(*tls.Conn); !ok || tc.ConnectionState().NegotiatedProtocol != "h2" {
+				t.Errorf("the exchange's connection is a %T", x.Conn)
+			}
+			return route(x)
+		}
+	})
+	// A server of net/http has the certificate; its connections are ours.
+	other := httptest.NewUnstartedServer(http.NotFoundHandler())
+	other.EnableHTTP2 = true
+	other.StartTLS()
+	defer other.Close()
+	config := other.TLS.Clone()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				if c.(*tls.Conn).Handshake() == nil {
+					p.ServeConn(c, p.front)
+				}
+			}()
+		}
+	}()
+	client := other.Client()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			body := strings.Repeat("x", 300_000)
+			resp, err := client.Post("https://"+l.Addr().String()+"/", "x/y", strings.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "hello"+body || resp.ProtoMajor != 2 {
+				t.Errorf("got %d bytes, %v, %s", len(b), err, resp.Proto)
+			}
+		})
+	}
+	all.Wait()
+	if err := p.Shutdown(shutdownContext(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLargeHead sends a head that does not fit in a frame.
+func TestLargeHead(t *testing.T) {
+	value := strings.Repeat("v", 1000)
+	p := start(t, serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		for i := range 50 {
+			w.Header().Set(fmt.Sprintf("X-%d", i), r.Header.Get(fmt.Sprintf("Y-%d", i)))
+		}
+	}), func(s *http1.Settings, _ *Config) { s.Limits.Head = 100_000 })
+	p.engine.SetBuffer(100_000)
+	r := greet(t, p.addr)
+	fields := get()
+	for i := range 50 {
+		fields = append(fields, fmt.Sprintf("y-%d", i), value+strconv.Itoa(i))
+	}
+	r.headers(1, true, fields...)
+	got := r.response(1)
+	for i := range 50 {
+		if got.fields.get(fmt.Sprintf("x-%d", i)) != value+strconv.Itoa(i) {
+			t.Fatalf("field %d of %v", i, got.fields)
+		}
+	}
+}
+
+// TestPadding has a client pad so much that all windows would be closed by that
+// alone.
+func TestPadding(t *testing.T) {
+	p := start(t, serveHTTP(t, hello), nil)
+	r := greet(t, p.addr)
+	r.headers(1, false, post()...)
+	go func() {
+		pad := make([]byte, 255)
+		for range 2 * connWindow / 256 {
+			if r.framer.WriteDataPadded(1, false, []byte("x"), pad) != nil {
+				return
+			}
+		}
+		r.framer.WriteData(1, true, nil)
+	}()
+	got := r.response(1)
+	if want := "hello" + strings.Repeat("x", 2*connWindow/256); got.body != want {
+		t.Errorf("got %d bytes, reset %v, goaway %v; want %d", len(got.body), got.reset, got.goAway, len(want))
+	}
+}
+
+// TestAllocations bounds what a request allocates, once a connection runs: the
+// stream, what http1 keeps of it, the frame.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector has sync.Pool forget what it is given")
+	}
+	p := start(t, answerReads(t), func(s *http1.Settings, _ *Config) { s.Log = nil })
+	r := greet(t, p.addr)
+	r.headers(1, true, get("user-agent", "x", "accept", "*/*")...) // fills the table
+	r.wantOK(1)
+	frame := append(make([]byte, 9), r.encode(get("user-agent", "x", "accept", "*/*")...)...)
+	buf := make([]byte, 4096)
+	id := uint32(1)
+	got := testing.AllocsPerRun(500, func() {
+		id += 2
+		copy(frame, []byte{0, 0, byte(len(frame) - 9), 1, byte(endHeaders | endStream), byte(id >> 24), byte(id >> 16), byte(id >> 8), byte(id)})
+		r.write(frame)
+		for n := 0; !bytes.HasSuffix(buf[:n], []byte("hello")); {
+			k, err := r.c.Read(buf[n:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += k
+		}
+	})
+	if got > 6 {
+		t.Errorf("%v allocations for a request", got)
+	}
+}
+
+// answerReads starts a server that answers whatever it reads, without
+// allocating.
+func answerReads(t testing.TB) (addr string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				b, answer := make([]byte, 4096), []byte(okAnswer)
+				for {
+					if _, err := c.Read(b); err != nil {
+						return
+					}
+					if _, err := c.Write(answer); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
 }
