@@ -29,9 +29,10 @@ type Config struct {
 	// subflow to this connection's first address, a load balancer's say.
 	NoJoinHere bool
 
-	// SendBuffer and RecvBuffer bound what the connection holds, in bytes.
-	// Both begin smaller and grow with the paths' bandwidth and delay.
-	// 0 means 8 MiB.
+	// SendBuffer and RecvBuffer bound what the connection holds, in bytes of
+	// its streams; memory for those received may be twice as much, where they
+	// stay in the buffers they were read into. Both begin smaller and grow
+	// with the paths' bandwidth and delay. 0 means 8 MiB.
 	SendBuffer, RecvBuffer int
 
 	// MaxSubflows is how many subflows may exist at once; 0 means 8.
