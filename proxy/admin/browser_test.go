@@ -210,6 +210,18 @@ func TestPage(t *testing.T) {
 		}
 	}
 
+	// A plot tells its numbers where the mouse is, and shows another span.
+	b.do(`(() => {
+		const c = document.querySelector("#plot-throughput"), r = c.getBoundingClientRect();
+		c.dispatchEvent(new MouseEvent("mousemove", {clientX: r.left + r.width / 2, clientY: r.top + 50}));
+	})()`)
+	b.until("the tip is shown", `!document.querySelector("#tip").hidden && /eth0 out[\d.]+ [kM]bit/.test(document.querySelector("#tip").textContent)`)
+	b.do(`document.querySelector("#plot-throughput").dispatchEvent(new MouseEvent("mouseleave"))`)
+	b.until("the tip goes", `document.querySelector("#tip").hidden`)
+	b.click(`#range button[data-value="60000"]`)
+	b.until("a minute is shown", `Number(document.querySelector("#plot-requests").dataset.points) < 70`)
+	b.click(`#range button[data-value="300000"]`)
+
 	// A row shows its subflows, and goes on showing them when it is updated.
 	b.click(`#connection-table .row:has(.pill.mptcp) .twist`)
 	b.until("subflows are shown", `document.querySelectorAll("#connection-table .detail .subflow").length >= 2`)
@@ -246,6 +258,15 @@ func TestPage(t *testing.T) {
 	b.until("the backend is back", `document.querySelector("[data-backend=app-2] .pill").textContent === "up"`)
 	b.click(`#reload`)
 	reloaded.Wait()
+
+	b.click("#pause")
+	paused := js[string](b, `document.querySelector("#facts").textContent + document.querySelector("#connection-table").textContent`)
+	time.Sleep(1500 * time.Millisecond)
+	if js[string](b, `document.querySelector("#facts").textContent + document.querySelector("#connection-table").textContent`) != paused {
+		t.Error("the page goes on while it is paused")
+	}
+	b.click("#pause")
+	b.until("the page goes on", fmt.Sprintf(`document.querySelector("#facts").textContent + document.querySelector("#connection-table").textContent !== %q`, paused))
 
 	b.screenshot("light", "light", 1440, 1500, "scrollTo(0, 0)")
 	b.screenshot("dark", "dark", 1440, 1500, "scrollTo(0, 0)")

@@ -142,8 +142,9 @@ $("pause").addEventListener("click", () => {
   paused = !paused;
   attr($("pause"), "aria-pressed", String(paused));
   text($("pause"), paused ? "Paused" : "Pause");
+  clearTimeout(timer);
+  asking++; // what is under way comes too late
   if (!paused) ask();
-  else clearTimeout(timer);
 });
 $("reload").addEventListener("click", () => post("api/reload", {}));
 document.addEventListener("visibilitychange", () => {
