@@ -88,6 +88,17 @@ func everyWay(t *testing.T, test func(t *testing.T, client, server way)) {
 	}
 }
 
+// alikeWays runs a test, at the same time, for sockets of the kernel's on both
+// sides and for others on both.
+func alikeWays(t *testing.T, test func(t *testing.T, client, server way)) {
+	for _, w := range []way{plainWay(), userWay(t)} {
+		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, w, w)
+		})
+	}
+}
+
 // rig is a proxy with one listener and one pool.
 type rig struct {
 	t       *testing.T
