@@ -126,11 +126,25 @@ func word(ctx context.Context, n int, name string, args ...string) string {
 	return "unknown"
 }
 
+// braidVersion is the commit that the program was built from.
 func braidVersion(ctx context.Context, program string) string {
-	if commit, err := output(ctx, "git", "rev-parse", "--short", "HEAD"); err == nil {
-		return commit
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return "unknown"
 	}
-	return word(ctx, 1, program, "version")
+	var commit, changes string
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value[:min(7, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changes = " with changes"
+		}
+	}
+	if commit == "" {
+		return word(ctx, 1, program, "version")
+	}
+	return commit + changes
 }
 
 func haproxyVersion(ctx context.Context, program string) string {
