@@ -274,3 +274,47 @@ func listenAndDrop(t *testing.T) string {
 	}()
 	return l.Addr().String()
 }
+
+// TestContinueWhileServing changes Servers while clients shake hands.
+func TestContinueWhileServing(t *testing.T) {
+	ca := newCA(t, "ca")
+	dir := t.TempDir()
+	c := &config.ServerTLS{
+		Certificates: []config.Certificate{ca.write(t, dir, "a", ecdsaKey(t), "a.test")},
+		ACME: &config.ACME{
+			Domains: []string{"b.test"}, Directory: "https://" + listenAndDrop(t) + "/dir",
+			Cache: config.File(filepath.Join(dir, "cache")), AcceptTerms: true,
+		},
+	}
+	s := startServer(t, c, &logText{})
+	front := listen(t)
+	go serveTLS(front, s.Config())
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for _, name := range []string{"a.test", "c.test"} {
+				if _, err := ask(front, name, ca.pool); (err == nil) != (name == "a.test") {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	}()
+	for range 20 {
+		next := startServer(t, c, &logText{})
+		next.Continue(s)
+		s.Close()
+		if err := next.Reload(); err != nil {
+			t.Error(err)
+		}
+		s = next
+		time.Sleep(2 * time.Millisecond)
+	}
+	close(stop)
+	<-stopped
+}

@@ -19,7 +19,8 @@ type Server struct {
 	settings  config.ServerTLS
 	protocols []string
 	log       *slog.Logger
-	acme      *authority // nil: none
+	acme      *authority  // nil: none
+	handedOn  atomic.Bool // to a successor, with its authority
 	front     *front
 	state     atomic.Pointer[state]
 	watcher   *watcher
@@ -146,10 +147,12 @@ func (s *Server) Config() *tls.Config { return s.front.config }
 // of old serves s, and certificates of the same authority are kept in memory.
 // old is to be closed then. It is called before s serves anybody.
 func (s *Server) Continue(old *Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.acme != nil && old.acme != nil && s.acme.same(old.acme) {
-		mine := s.acme
+		s.acme.close()
 		s.acme = old.acme
-		old.acme = mine
+		old.handedOn.Store(true)
 		s.use(s.state.Load().files)
 	}
 	s.front = old.front
@@ -199,7 +202,7 @@ func (s *Server) Reload() error {
 // Connections and Configs stay valid.
 func (s *Server) Close() {
 	s.watcher.close()
-	if s.acme != nil {
+	if s.acme != nil && !s.handedOn.Load() {
 		s.acme.close()
 	}
 }
