@@ -102,7 +102,7 @@ func findCaddy(ctx context.Context, r *rig) (string, error) {
 }
 
 func build(ctx context.Context, dir, program, pkg string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=auto", "-o", program, pkg)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
