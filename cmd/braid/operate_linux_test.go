@@ -289,3 +289,22 @@ func TestProxyWarnsOfOneAddress(t *testing.T) {
 		cmd.Wait()
 	}
 }
+
+// TestProxyWarnsOfFiles: a limit that the process cannot reach is told.
+func TestProxyWarnsOfFiles(t *testing.T) {
+	const warning = "this process may open fewer"
+	for _, test := range []struct {
+		connections int
+		warns       bool
+	}{{100, false}, {1000, true}, {0, false}} {
+		file := configured(t, inFront("http://127.0.0.1:1", fmt.Sprintf("limits: {connections: %d}\n", test.connections)))
+		o := operate(t, func(cmd *exec.Cmd) {
+			braid := append([]string{cmd.Path}, cmd.Args[1:]...)
+			cmd.Path = "/bin/sh"
+			cmd.Args = append([]string{"sh", "-c", `ulimit -n 500 && exec "$0" "$@"`}, braid...)
+		}, "proxy", "--config", file).ready()
+		if got := o.logs(warning) > 0; got != test.warns {
+			t.Errorf("%d connections with 500 files: warned: %v, want %v", test.connections, got, test.warns)
+		}
+	}
+}

@@ -168,6 +168,7 @@ func (r *proxyRun) tellStart() {
 	r.tellAddresses()
 	stack := r.proxy.Snapshot().Stack
 	r.warnOfOneAddress(stack)
+	r.warnOfFiles()
 	attrs := []any{"version", version(), "stack", stack,
 		"listeners", len(r.cfg.Listeners), "pools", len(r.cfg.Pools), "pid", os.Getpid()}
 	if a := r.cfg.Admin.Address; a != nil {
@@ -191,6 +192,16 @@ func (r *proxyRun) warnOfOneAddress(stack string) {
 					"listener", l.Name, "address", a.String(), "all", all.String())
 			}
 		}
+	}
+}
+
+// warnOfFiles tells of limits that cannot be reached. A connection is a file, and
+// so is the one to a server that it may need.
+func (r *proxyRun) warnOfFiles() {
+	limit, connections := openFileLimit(), r.cfg.Limits.Connections
+	if limit > 0 && connections > 0 && 2*uint64(connections) > limit {
+		r.log.Warn("limits.connections needs two files for each; this process may open fewer (ulimit -n, LimitNOFILE)",
+			"connections", connections, "files", limit)
 	}
 }
 
