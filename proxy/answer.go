@@ -66,7 +66,7 @@ func (r *redirect) answer(req *request) error {
 		case "":
 			to = append(to, p.text...)
 		case "host":
-			to = append(to, req.host...)
+			to = appendHost(to, x.Request.Authority())
 		case "path":
 			to = append(to, req.rawPath...)
 		case "query":

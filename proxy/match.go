@@ -49,29 +49,26 @@ func lower(names []string) []string {
 	return all
 }
 
-// request is what routes look at. It lives on the stack of one call.
+// request is what routes look at, besides the host. It lives on the stack of one
+// call.
 type request struct {
 	x       *http1.Exchange
 	conn    *clientConn
-	host    []byte // in lower case, without port
 	rawPath []byte // as it came, without the query
 	path    []byte // in its normal form
-
-	hostRoom [64]byte
 }
 
-// init finds the parts.
-func (r *request) init() {
-	r.host = appendHost(r.hostRoom[:0], r.x.Request.Authority())
-	full := r.x.Request.Path()
-	r.rawPath = full
+// newRequest finds the parts.
+func newRequest(x *http1.Exchange, c *clientConn) request {
+	full := x.Request.Path()
+	raw := full
 	for i, c := range full {
 		if c == '?' {
-			r.rawPath = full[:i]
+			raw = full[:i]
 			break
 		}
 	}
-	r.path = normalPath(r.rawPath)
+	return request{x: x, conn: c, rawPath: raw, path: normalPath(raw)}
 }
 
 // appendHost appends the host of an authority in lower case, without port and

@@ -157,7 +157,6 @@ func (r *router) candidates(host []byte) []*route {
 func (r *router) route(x *http1.Exchange) (http1.Pool, error) {
 	c := x.ConnData.(*clientConn)
 	c.requests.Add(1)
-	req := &request{x: x, conn: c}
 	trusted := r.trust.client(x)
 	if r.wellKnown != nil && r.wellKnown.wants(x.Request) {
 		return nil, r.wellKnown.answer(x)
@@ -165,8 +164,9 @@ func (r *router) route(x *http1.Exchange) (http1.Pool, error) {
 	if r.acme != nil && r.acme.Load().answer(x) {
 		return nil, nil
 	}
-	req.init()
-	to := r.find(req)
+	var room [64]byte
+	req := newRequest(x, c)
+	to := r.find(appendHost(room[:0], x.Request.Authority()), &req)
 	if to == nil {
 		if x.Request.Method == http1.CONNECT {
 			return nil, http1.ErrConnect
@@ -180,14 +180,14 @@ func (r *router) route(x *http1.Exchange) (http1.Pool, error) {
 		x.LimitBody(to.bodySize)
 	}
 	if to.pool == nil {
-		return nil, to.answer(req)
+		return nil, to.answer(&req)
 	}
-	return to.pool, to.change(req)
+	return to.pool, to.change(&req)
 }
 
-// find gives the first route that takes the request; nil: none.
-func (r *router) find(req *request) *route {
-	for _, to := range r.candidates(req.host) {
+// find gives the first route that takes a request of a host; nil: none.
+func (r *router) find(host []byte, req *request) *route {
+	for _, to := range r.candidates(host) {
 		if to.takes(req) {
 			return to
 		}

@@ -35,7 +35,8 @@ func (p *Proxy) Snapshot() status.Snapshot {
 	for _, pool := range p.pools.Pools() {
 		s.Pools = append(s.Pools, pool.Stats())
 	}
-	s.Totals = p.totals(state)
+	// What comes of the connections is in the totals, so this is their time.
+	s.Time, s.Totals = time.Now(), p.totals(state)
 	return s
 }
 
