@@ -68,11 +68,13 @@ func (l load) wrk(ctx context.Context, r *rig, p *proxy, d time.Duration) (sampl
 		return sample{}, err
 	}
 	args := append([]string{"-t" + strconv.Itoa(r.otherThreads()), "-d" + inSeconds(d), "-s", script}, l.args...)
-	out, err := r.generate(ctx, "wrk", append(args, l.url(p))...)
+	out, used, err := r.generate(ctx, "wrk", append(args, l.url(p))...)
 	if err != nil {
 		return sample{}, err
 	}
-	return parseWrk(out)
+	smp, err := parseWrk(out)
+	smp.loadCPU = used
+	return smp, err
 }
 
 // parseWrk reads what wrkScript wrote after wrk's own report.
@@ -93,11 +95,12 @@ func (l load) h2load(ctx context.Context, r *rig, p *proxy, d time.Duration) (sa
 	log := filepath.Join(r.dir, "h2load.log")
 	os.Remove(log) // h2load appends
 	args := append([]string{"-t" + strconv.Itoa(r.otherThreads()), "-D" + inSeconds(d), "--log-file", log}, l.args...)
-	out, err := r.generate(ctx, "h2load", append(args, l.url(p))...)
+	out, used, err := r.generate(ctx, "h2load", append(args, l.url(p))...)
 	if err != nil {
 		return sample{}, err
 	}
 	s, err := parseH2load(string(out))
+	s.loadCPU = used
 	if err != nil {
 		return s, err
 	}
@@ -163,18 +166,19 @@ func inSeconds(d time.Duration) string {
 	return strconv.Itoa(int(max(d.Round(time.Second)/time.Second, 1))) + "s"
 }
 
-// generate runs a load generator.
-func (r *rig) generate(ctx context.Context, name string, args ...string) ([]byte, error) {
+// generate runs a load generator and tells what it printed, and how many seconds
+// of processor time it used.
+func (r *rig) generate(ctx context.Context, name string, args ...string) ([]byte, float64, error) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := onCPUs(r.otherCPUs(), cmd.Start); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if err := cmd.Wait(); err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", cmd, err, &out)
+		return nil, 0, fmt.Errorf("%s: %w\n%s", cmd, err, &out)
 	}
-	return out.Bytes(), nil
+	return out.Bytes(), (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), nil
 }
 
 // verify looks whether the proxy answers as the server would, byte for byte,

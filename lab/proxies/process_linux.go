@@ -162,3 +162,26 @@ func parseStat(line string) (pid, ppid int, ticks int64, err error) {
 	}
 	return pid, ppid, ticks, nil
 }
+
+// busySeconds is the processor time that all programs of the machine have used
+// so far. The kernel's work for packets is not in it.
+func busySeconds() (float64, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	f := strings.Fields(line)
+	if len(f) < 4 || f[0] != "cpu" {
+		return 0, fmt.Errorf("/proc/stat begins with %q", line)
+	}
+	var sum int64
+	for _, s := range f[1:4] { // user, nice, system
+		t, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += t
+	}
+	return float64(sum) / clockTick, nil
+}

@@ -27,6 +27,11 @@ type sample struct {
 	Seconds  float64
 	P50, P99 float64 // milliseconds
 	CPU      float64 // seconds of processor time that the proxy used
+	// Strangers is the share of the machine's processor time that programs
+	// used which have nothing to do with the measurement.
+	Strangers float64
+
+	loadCPU float64 // seconds of processor time that made the load
 }
 
 // rate is requests per second.
