@@ -255,6 +255,14 @@ func connectionRates(c, was *status.Connection, span float64) {
 		c.OutRate = rate(uint64(c.BytesOut), uint64(was.BytesOut), span)
 		return
 	}
+	// On a busy machine a look at all connections takes a while.
+	if between := c.Looked.Sub(was.Looked).Seconds(); !was.Looked.IsZero() && !c.Looked.IsZero() {
+		if between <= 0 {
+			c.Paths, c.InRate, c.OutRate = was.Paths, was.InRate, was.OutRate // nothing new
+			return
+		}
+		span = between
+	}
 	c.Paths = slices.Clone(c.Paths) // others have them too
 	for i := range c.Paths {
 		p := &c.Paths[i]

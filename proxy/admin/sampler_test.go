@@ -116,6 +116,19 @@ func TestRates(t *testing.T) {
 	if now := second.Paths[0]; now.OutRate != 2000 || now.Subflows["active"] != 1 {
 		t.Errorf("path now: %+v", now)
 	}
+	// A connection tells when it was looked at, which counts for its rate.
+	late := snap(4*time.Second, 300, 9000, 50)
+	second.Connections[0].Looked, late.Connections[0].Looked = at.Add(2*time.Second), at.Add(7*time.Second)
+	fillRates(late, second)
+	if got := late.Connections[0].OutRate; got != 800 {
+		t.Errorf("4000 bytes in 5 s: %v B/s", got)
+	}
+	late.Connections[0].Looked = second.Connections[0].Looked
+	second.Connections[0].OutRate = 77
+	fillRates(late, second)
+	if got := late.Connections[0].OutRate; got != 77 {
+		t.Errorf("nothing new: %v B/s", got)
+	}
 	// A look right after, because something was changed, does not count as a
 	// measurement of its own.
 	third := snap(2010*time.Millisecond, 300, 5000, 50)

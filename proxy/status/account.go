@@ -19,7 +19,8 @@ type Account struct {
 	offered bool // its listener speaks Multipath TCP
 
 	mu          sync.Mutex
-	looked      time.Time
+	looked      time.Time // by the clock of those who look
+	told        time.Time // when the connection told what is known of it
 	closed      bool
 	everMulti   bool // it spoke Multipath TCP when looked at
 	fallback    string
@@ -76,7 +77,7 @@ func (a *Account) Describe(c *Connection) {
 	defer a.mu.Unlock()
 	c.Multipath, c.Fallback, c.Token = a.everMulti && a.fallback == "", a.fallback, a.token
 	c.Joins = int(a.joinsDone)
-	c.Paths = a.paths
+	c.Paths, c.Looked = a.paths, a.told
 }
 
 // down gives a copy of paths that are no part of their connection any more.
@@ -95,6 +96,7 @@ func (a *Account) look(now time.Time) {
 	if !ok {
 		return
 	}
+	a.told = a.ledger.now()
 	a.note(&info)
 }
 

@@ -194,6 +194,9 @@ func TestAccountOfKernel(t *testing.T) {
 			a.Look(now, time.Second)
 			var c Connection
 			a.Describe(&c)
+			if c.Looked.Before(now) || time.Since(c.Looked) > time.Minute {
+				t.Errorf("looked at %v", c.Looked)
+			}
 			if c.Multipath != test.multipath || c.Fallback != test.fallback {
 				t.Errorf("Multipath %v, fallback %q, want %v, %q", c.Multipath, c.Fallback, test.multipath, test.fallback)
 			}

@@ -70,11 +70,12 @@ type Connection struct {
 	// application sees it.
 	BytesIn, BytesOut int64
 	// These are the work of Account.Describe.
-	Multipath bool   // it speaks Multipath TCP
-	Fallback  string // why it does not, if its listener would have; see FallbackWord
-	Token     uint32 // of the user stack, and of the kernel's
-	Joins     int    // subflows that were added
-	Paths     []Path // those that have ended too
+	Multipath bool      // it speaks Multipath TCP
+	Fallback  string    // why it does not, if its listener would have; see FallbackWord
+	Token     uint32    // of the user stack, and of the kernel's
+	Joins     int       // subflows that were added
+	Paths     []Path    // those that have ended too
+	Looked    time.Time // when Paths was true
 	// InRate and OutRate are bytes per second, as lately seen by who samples.
 	InRate, OutRate float64
 }
