@@ -2,7 +2,6 @@ package http2
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -84,10 +83,7 @@ func newConn(s *Server, nc net.Conn, read []byte, f *http1.Frontend, data any) *
 		idle:     s.now(),
 		receive:  window{left: connWindow},
 	}
-	c.source.from = nc
-	if len(read) > 0 {
-		c.source.from = io.MultiReader(bytes.NewReader(read), nc)
-	}
+	c.source = source{from: nc, early: read}
 	c.reader = bufio.NewReaderSize(&c.source, readBuffer)
 	c.framer = http2.NewFramer(nil, c.reader)
 	c.framer.SetMaxReadFrameSize(maxFrame)
@@ -166,11 +162,17 @@ func (c *conn) readFrames() error {
 // source notes the error with which the connection ends. The Framer has a frame
 // that is too short for its fields end in the same way.
 type source struct {
-	from io.Reader
-	err  error
+	from  net.Conn
+	early []byte // comes first
+	err   error
 }
 
 func (s *source) Read(b []byte) (int, error) {
+	if len(s.early) > 0 {
+		n := copy(b, s.early)
+		s.early = s.early[n:]
+		return n, nil
+	}
 	n, err := s.from.Read(b)
 	s.err = err
 	return n, err

@@ -156,26 +156,12 @@ func (st *stream) writeData(b []byte, end, flush bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(b) > 0 {
-		if err := st.writable(); err != nil {
+		if err := st.awaitRoom(); err != nil {
 			return err
 		}
 		n := int(min(int64(len(b)), st.window, o.window, int64(o.frame)))
-		switch {
-		case n <= 0:
-			// What is there goes out before the wait, and wakes the client.
-			c.flush()
-			if st.window > 0 && o.window > 0 || st.writable() != nil {
-				continue
-			}
-			st.waiting = true
-			st.changed.Wait()
-			st.waiting = false
-			continue
-		case len(o.buf) >= outLimit && o.flushing:
-			o.room.Wait()
-			continue
-		case len(o.buf) >= outLimit:
-			c.flush()
+		if n <= 0 {
+			st.awaitWindow()
 			continue
 		}
 		var flags http2.Flags
@@ -205,6 +191,36 @@ func (st *stream) writeData(b []byte, end, flush bool) error {
 		c.flush()
 	}
 	return nil
+}
+
+// awaitRoom waits until there is not too much to be written already. mu is held.
+func (st *stream) awaitRoom() error {
+	o := &st.c.out
+	for {
+		if err := st.writable(); err != nil {
+			return err
+		}
+		switch {
+		case len(o.buf) < outLimit:
+			return nil
+		case o.flushing:
+			o.room.Wait()
+		default:
+			st.c.flush()
+		}
+	}
+}
+
+// awaitWindow waits for a change when a window is closed. What is there goes out
+// before, or the client would have no reason to open it. mu is held.
+func (st *stream) awaitWindow() {
+	st.c.flush()
+	if st.window > 0 && st.c.out.window > 0 || st.writable() != nil {
+		return // while that was written
+	}
+	st.waiting = true
+	st.changed.Wait()
+	st.waiting = false
 }
 
 // writable gives the reason for which nothing can be sent on the stream. mu is

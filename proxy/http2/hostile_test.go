@@ -464,3 +464,74 @@ func FuzzConn(f *testing.F) {
 		}
 	})
 }
+
+// TestManyLargeHeads has a client read late what is much, but what it asked for.
+func TestManyLargeHeads(t *testing.T) {
+	const streams = 100
+	value := strings.Repeat("v", 12_000)
+	p := start(t, serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Large", value+r.URL.Path)
+		w.Write(make([]byte, 60_000))
+	}), nil)
+	r := greet(t, p.addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+	r.check(r.framer.WriteWindowUpdate(0, 1<<30))
+	for i := range streams {
+		r.headers(uint32(2*i+1), true, with(":path", fmt.Sprintf("/%d", i))...)
+	}
+	time.Sleep(300 * time.Millisecond)
+	ended, bytes := 0, 0
+	for ended < streams {
+		switch f := r.read().(type) {
+		case *http2.HeadersFrame:
+			if got := r.decode(f); !strings.HasPrefix(got.get("large"), value) {
+				t.Fatalf("got %v", got)
+			}
+		case *http2.DataFrame:
+			bytes += len(f.Data())
+			if f.StreamEnded() {
+				ended++
+			}
+		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+			t.Fatalf("got %v", f)
+		}
+	}
+	if bytes != streams*60_000 {
+		t.Errorf("got %d bytes", bytes)
+	}
+}
+
+// TestIdleMemory bounds what connections hold that have had much to do, and now
+// have nothing.
+func TestIdleMemory(t *testing.T) {
+	const conns = 100
+	p := start(t, serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Write(make([]byte, 500_000))
+	}), nil)
+	var all []*raw
+	for range conns {
+		r := greet(t, p.addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+		r.check(r.framer.WriteWindowUpdate(0, 1<<20))
+		r.headers(1, false, post()...)
+		r.data(1, true, strings.Repeat("x", 10_000))
+		if got := r.response(1); len(got.body) != 500_000 {
+			t.Fatalf("got %v", got)
+		}
+		// The client's own memory is not what is measured.
+		all = append(all, &raw{c: r.c})
+		*r = raw{}
+	}
+	p.quiet(t)
+	runtime.GC() // twice, for what is in a sync.Pool
+	before := heap()
+	for _, r := range all {
+		r.c.Close()
+	}
+	eventually(t, "end of the connections", func() bool { return len(p.all()) == 0 })
+	time.Sleep(10 * time.Millisecond)
+	if each := (int64(before) - int64(heap())) / conns; each > 48<<10 {
+		t.Errorf("an idle connection held %d bytes", each)
+	} else {
+		t.Logf("an idle connection held %d bytes", each)
+	}
+}

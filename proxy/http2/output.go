@@ -126,9 +126,6 @@ func (c *conn) writeOut() {
 		c.writing.Store(0)
 		c.mu.Lock()
 		o.spare = b[:0]
-		if cap(b) > outMost/2 {
-			o.spare = nil
-		}
 		if err != nil {
 			o.fail(err)
 			c.wakeAll()
@@ -137,6 +134,7 @@ func (c *conn) writeOut() {
 	}
 	o.flushing = false
 	o.room.Broadcast()
+	c.trim()
 	if o.closing && o.err == nil {
 		o.fail(errGone)
 		c.mu.Unlock()
@@ -146,6 +144,23 @@ func (c *conn) writeOut() {
 			c.nc.Close()
 		}
 		c.mu.Lock()
+	}
+}
+
+// keepMost is how large buffers may be that an idle connection keeps.
+const keepMost = 8 << 10
+
+// trim gives up large buffers while nothing is being served. mu is held.
+func (c *conn) trim() {
+	o := &c.out
+	if c.running > 0 || o.flushing || len(o.buf) > 0 {
+		return
+	}
+	if cap(o.buf) > keepMost {
+		o.buf = nil
+	}
+	if cap(o.spare) > keepMost {
+		o.spare = nil
 	}
 }
 

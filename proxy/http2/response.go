@@ -170,7 +170,7 @@ func (st *stream) sendFields(status string, h *http1.Response, end bool) error {
 	c := st.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := st.writable(); err != nil {
+	if err := st.awaitRoom(); err != nil {
 		return err
 	}
 	o := &c.out
@@ -275,7 +275,7 @@ func (st *stream) sendTrailers(lines []byte) error {
 	c := st.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := st.writable(); err != nil {
+	if err := st.awaitRoom(); err != nil {
 		return err
 	}
 	for line := range bytes.Lines(lines) {

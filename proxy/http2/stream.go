@@ -233,6 +233,7 @@ func (st *stream) Close() error {
 	c.idle = c.server.now()
 	c.leaveIfDone()
 	c.flush()
+	c.trim()
 	return nil
 }
 
