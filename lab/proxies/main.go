@@ -18,6 +18,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"runtime"
@@ -102,13 +103,14 @@ func measure(ctx context.Context, o options) ([]sample, error) {
 	}
 	defer r.close()
 	var all []sample
+	first := rand.IntN(len(r.running))
 	for round := range o.rounds {
 		for _, l := range loads {
 			if !chosen(o.loads, l.name) {
 				continue
 			}
 			for i := range r.running {
-				p := r.running[(i+round)%len(r.running)]
+				p := r.running[(i+round+first)%len(r.running)]
 				s, err := r.sample(ctx, l, p)
 				if errors.Is(err, errDisturbed) {
 					fmt.Fprintf(os.Stderr, "%-12s %-18s is left out this time: %v\n", l.name, p.name, err)
