@@ -160,6 +160,10 @@ func (b *block) regularField(f hpack.HeaderField) {
 		}
 		b.te = true
 	case "http2-settings": // would be about a connection of HTTP/1.1
+	case "sec-websocket-key": // belongs to an upgrade of HTTP/1.1
+		if b.pseudo.protocol == "" {
+			b.lines = appendLine(b.lines, f.Name, f.Value)
+		}
 	case "host":
 		if b.host != "" {
 			b.fault = "repeated Host"
