@@ -95,6 +95,7 @@ func (l *listener) serve(c *clientConn) {
 	c.client.Data = c
 	defer c.client.Close()
 	l.speak(c, r)
+	c.Close() // for the books: whoever spoke has closed what he was given
 }
 
 // speak speaks what the listener is for.

@@ -32,32 +32,35 @@ func (p *Proxy) openNetwork(ctx context.Context, c *config.Config) (braid.Networ
 		}
 		oc.Endpoints = append(oc.Endpoints, e)
 	}
-	if !wantsMultipath(c) {
+	use := multipathUse(c)
+	if !use.any() {
 		oc.Kind, oc.SinglePath = braid.Plain, true
+	}
+	if use.servers {
+		oc.Flags |= kernel.FlagSubflow
 	}
 	return p.opts.Open(ctx, oc)
 }
 
-// wantsMultipath says whether anything is to be spoken over Multipath TCP.
-func wantsMultipath(c *config.Config) bool {
+// multipathUses says for what Multipath TCP is spoken.
+type multipathUses struct{ clients, servers bool }
+
+func (u multipathUses) any() bool { return u.clients || u.servers }
+
+// multipathUse looks at all addresses. A file may have any.
+func multipathUse(c *config.Config) (u multipathUses) {
 	for _, l := range c.Listeners {
 		for _, a := range l.Address {
-			if listenNetwork(a).Multipath() {
-				return true
-			}
+			u.clients = u.clients || listenNetwork(a).Multipath()
 		}
 	}
 	for _, pool := range c.Pools {
-		if pool.File != nil {
-			return true // it may have some
-		}
+		u.servers = u.servers || pool.File != nil
 		for _, b := range pool.Backends {
-			if b.Address.Network.Multipath() {
-				return true
-			}
+			u.servers = u.servers || b.Address.Network.Multipath()
 		}
 	}
-	return false
+	return u
 }
 
 // listenNetwork is the network of a listener's address, which is Multipath TCP

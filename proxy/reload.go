@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/braid-mptcp/braid"
 	"github.com/braid-mptcp/braid/balance"
 	"github.com/braid-mptcp/braid/config"
 	"github.com/braid-mptcp/braid/proxy/http1"
@@ -43,6 +44,9 @@ func (p *Proxy) sayUnchanged(before, now *config.Config) {
 	if !reflect.DeepEqual(before.Network, now.Network) {
 		p.log.Warn("a change of network takes effect with a restart")
 	}
+	if braid.KindOf(p.network) == braid.Plain && now.Network.Stack != config.StackPlain && !multipathUse(before).any() && multipathUse(now).any() {
+		p.log.Warn("addresses of Multipath TCP speak plain TCP until a restart, since there were none at the start")
+	}
 	for _, l := range now.Listeners {
 		for _, old := range before.Listeners {
 			if old.Name == l.Name && !reflect.DeepEqual(before.TCPProfiles[old.TCP], now.TCPProfiles[l.TCP]) {
@@ -66,6 +70,9 @@ func (p *Proxy) retire(before, now *state) {
 	for name, l := range before.listeners {
 		if now.listeners[name] != l {
 			p.log.Info("listener goes", "listener", name, "connections", l.gate.count())
+			if c := l.rules.Load().certs; c != nil {
+				c.Close()
+			}
 			go l.retire(patience)
 		}
 	}

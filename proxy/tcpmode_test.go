@@ -98,3 +98,24 @@ func TestSNIRouting(t *testing.T) {
 		c.CloseIdleConnections()
 	}
 }
+
+// TestTCPModeBooks closes the books of connections that were passed on.
+func TestTCPModeBooks(t *testing.T) {
+	p := start(t, `
+		network: {single_path: true}
+		listeners: {name: tcp, address: 'mptcp@127.0.0.1:0', mode: tcp, pool: tcp}
+		admin: {address: '`+free(t)+`'}
+		pools:
+		  tcp: {backends: ['`+shout(t, "tcp")+`']}`)
+	for range 3 {
+		converse(t, dial(t, p.addr), "hello")
+	}
+	eventually(t, "the books to be closed", func() bool {
+		totals := p.Snapshot().Totals
+		if totals.Connections != 3 || totals.Closed != 3 || len(totals.Paths) != 1 {
+			return false
+		}
+		in := totals.Paths[0].Plain.BytesIn + totals.Paths[0].Multipath.BytesIn
+		return in >= 15 && in <= 18 // Linux counts the FINs
+	})
+}
