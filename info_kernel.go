@@ -44,7 +44,7 @@ func plainInfo(c *kernel.Conn) Info {
 	if sf.TCP, err = c.TCPInfo(); err != nil {
 		info.Err = err
 	}
-	info.BytesWritten = sf.TCP.BytesSent - sf.TCP.BytesRetrans
+	info.BytesWritten = sentOnce(&sf.TCP)
 	info.BytesAcked = sf.TCP.BytesAcked
 	info.Stats.BytesReceived = sf.TCP.BytesReceived
 	info.Subflows = []SubflowInfo{kernelSubflow(sf)}
@@ -62,10 +62,19 @@ func kernelSubflow(s kernel.Subflow) SubflowInfo {
 		InFlight: packets(t.Unacked-min(t.Unacked, t.Sacked+t.Lost)+t.Retrans, mss),
 		// The rest has our units already.
 		SendWindow: int(t.SndWnd), MSS: mss, DeliveryRate: float64(t.DeliveryRate),
-		BytesSent: t.BytesSent - t.BytesRetrans, BytesAcked: t.BytesAcked, BytesReceived: t.BytesReceived,
+		BytesSent: sentOnce(t), BytesAcked: t.BytesAcked, BytesReceived: t.BytesReceived,
 		BytesRetransmitted: t.BytesRetrans, SegmentsSent: uint64(t.SegsOut), SegmentsReceived: uint64(t.SegsIn),
 		SegmentsRetransmitted: uint64(t.TotalRetrans),
 	}
+}
+
+// sentOnce gives the bytes that were sent, retransmissions not counted. What the
+// host's own queue drops the kernel counts each time it tries, and not as a
+// retransmission; so it cannot be more than what was acknowledged or still may
+// be.
+func sentOnce(t *kernel.TCPInfo) uint64 {
+	sent := t.BytesSent - min(t.BytesSent, t.BytesRetrans)
+	return min(sent, t.BytesAcked+uint64(packets(t.Unacked, int(t.SndMSS))))
 }
 
 // packets turns a number of packets into bytes. The kernel's "no threshold" is
