@@ -80,9 +80,6 @@ func run(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		if err := appendSamples(o.samples, more); err != nil {
-			return err
-		}
 		samples = append(samples, more...)
 	}
 	text := report(samples)
@@ -121,6 +118,9 @@ func measure(ctx context.Context, o options) ([]sample, error) {
 				}
 				fmt.Fprintf(os.Stderr, "%-12s %-18s %8.0f requests/s  p99 %7.2f ms  %.4f CPU s per 1000\n",
 					l.name, p.name, s.rate(), s.P99, s.cpuPerThousand())
+				if err := appendSample(o.samples, s); err != nil {
+					return nil, err
+				}
 				all = append(all, s)
 			}
 		}

@@ -65,7 +65,8 @@ func readSamples(name string) ([]sample, error) {
 	return all, in.Err()
 }
 
-func appendSamples(name string, more []sample) error {
+// appendSample adds a line to a file; without a name it does nothing.
+func appendSample(name string, s sample) error {
 	if name == "" {
 		return nil
 	}
@@ -73,11 +74,9 @@ func appendSamples(name string, more []sample) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range more {
-		if err := json.NewEncoder(f).Encode(s); err != nil {
-			f.Close()
-			return err
-		}
+	if err := json.NewEncoder(f).Encode(s); err != nil {
+		f.Close()
+		return err
 	}
 	return f.Close()
 }
