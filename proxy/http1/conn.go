@@ -19,8 +19,9 @@ type clientConn struct {
 	frontend *Frontend
 	client   netip.AddrPort
 	local    netip.AddrPort
-	data     any      // Exchange.ConnData
-	streams  *Streams // whose stream this is; nil: a connection
+	data     any         // Exchange.ConnData
+	streams  *Streams    // whose stream this is; nil: a connection
+	hung     atomic.Bool // the stream's client has gone
 	closed   func(any)
 	trace    Trace
 	traced   *TraceConfig // what trace was made for; nil: it was not

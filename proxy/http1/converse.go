@@ -172,6 +172,9 @@ func (c *clientConn) try(fresh bool) error {
 	if w.whole {
 		c.watchClient()
 	}
+	if c.hung.Load() {
+		return ErrClientGone // while nothing was waited for
+	}
 	a.prepare()
 	s, err := w.pool.Get(&w.x, fresh)
 	if err != nil {

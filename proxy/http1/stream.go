@@ -86,6 +86,7 @@ type Running clientConn
 // HangUp says that the client has gone. Reads and writes of the stream fail from
 // then on; what waits for a server ends here.
 func (r *Running) HangUp() {
+	r.hung.Store(true) // for try, if nothing is being waited for just now
 	for {
 		w := r.read.word.Load()
 		s := r.serverConn.Load()

@@ -822,3 +822,69 @@ func answerReads(t testing.TB) (addr string) {
 	}()
 	return l.Addr().String()
 }
+
+// TestResetBetweenAttempts has the client go while nothing is being waited for:
+// one server connection was dead, and another is about to be taken.
+func TestResetBetweenAttempts(t *testing.T) {
+	var p *testProxy
+	var r *raw
+	again, sent := make(chan bool, 1), make(chan bool)
+	p = start(t, serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/again" {
+			again <- true
+			<-r.Context().Done()
+		}
+		hello(w, r)
+	}), func(s *http1.Settings, _ *Config) {
+		s.Route = func(x *http1.Exchange) (http1.Pool, error) {
+			if string(x.Request.Path()) != "/again" {
+				return p.pool, nil
+			}
+			return &dyingPool{testPool: p.pool, between: func() {
+				<-sent
+				r.check(r.framer.WriteRSTStream(3, http2.ErrCodeCancel))
+				r.check(r.framer.WritePing(false, [8]byte{}))
+				for r.read().Header().Type != http2.FramePing {
+				}
+			}}, nil
+		}
+	})
+	r = greet(t, p.addr)
+	r.headers(1, true, get()...)
+	r.wantOK(1)
+	p.quiet(t)
+	r.headers(3, true, with(":path", "/again")...)
+	close(sent)
+	if s := p.log(t, 2); s.Err != http1.ErrClientGone || !s.Retried {
+		t.Errorf("logged %+v", s)
+	}
+	p.quiet(t)
+	select {
+	case <-again:
+		t.Error("the request went to the server for nobody")
+	default:
+	}
+}
+
+// dyingPool lends a connection that turns out to be dead, and does something
+// when it takes it back.
+type dyingPool struct {
+	*testPool
+	between func()
+}
+
+func (p *dyingPool) Get(x *http1.Exchange, fresh bool) (*http1.ServerConn, error) {
+	s, err := p.testPool.Get(x, fresh)
+	if err == nil && !fresh {
+		s.NetConn().(*net.TCPConn).CloseWrite()
+	}
+	return s, err
+}
+
+func (p *dyingPool) Put(s *http1.ServerConn, r http1.Result) {
+	if p.between != nil {
+		p.between()
+		p.between = nil
+	}
+	p.testPool.Put(s, r)
+}
