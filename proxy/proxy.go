@@ -53,6 +53,7 @@ type Proxy struct {
 	acme      atomic.Pointer[challenges]
 	accepting atomic.Bool
 
+	stop    sync.Once
 	closing chan struct{} // closed by Shutdown and Close
 	closed  chan struct{} // closed when nothing is left
 	failed  chan error    // a listener that stopped by itself
@@ -150,13 +151,13 @@ func (p *Proxy) Close() error {
 
 // stopAccepting closes the listeners.
 func (p *Proxy) stopAccepting() {
+	p.stop.Do(func() { close(p.closing) }) // which ends the waits of a reload
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
 		return
 	}
 	p.ended = true
-	close(p.closing)
 	p.gate.shutDown()
 	s := p.state.Load()
 	if s == nil {

@@ -21,6 +21,15 @@ func (p *Proxy) Reload(ctx context.Context, c *config.Config) error {
 	if p.ended {
 		return http1.ErrClosed
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	before := p.state.Load().config
 	err := p.apply(ctx, c)
 	p.ledger.Reloaded(err == nil)

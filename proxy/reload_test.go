@@ -267,3 +267,27 @@ func TestKeepsConnections(t *testing.T) {
 		t.Errorf("%d of 9 requests found the connection", reused)
 	}
 }
+
+// TestShutdownDuringReload does not wait for servers that a reload wants to know.
+func TestShutdownDuringReload(t *testing.T) {
+	p := start(t, `
+		listeners: {name: web, address: 'tcp@127.0.0.1:0'}
+		routes: {respond: {}}`)
+	p.mu.Lock() // until the reload is on its way
+	reloaded := make(chan error, 1)
+	c := parse(t, `
+		listeners: {name: web, address: 'tcp@127.0.0.1:0', pool: web}
+		pools:
+		  web: {dns: {name: never.invalid, port: 80}}`)
+	go func() { reloaded <- p.Reload(context.Background(), c) }()
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := p.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	<-reloaded // whether it came first or too late
+	if err := p.Reload(t.Context(), c); err == nil {
+		t.Error("a proxy that has ended was reloaded")
+	}
+}
