@@ -173,7 +173,7 @@ func (r *rig) once(ctx context.Context, l load, p *proxy) (sample, error) {
 	}
 	s.Time, s.Load, s.Proxy, s.Version, s.CPUs = time.Now().UTC(), l.name, p.name, p.version, r.o.cpus
 	s.CPU = after.proxy - before.proxy
-	ours := s.CPU + after.server - before.server + s.loadCPU
+	ours := s.CPU + after.server - before.server + s.loadCPU + after.self - before.self
 	s.Strangers = max(after.all-before.all-ours, 0) / (took * float64(runtime.NumCPU()))
 	s.Machine = r.machine
 	if s.Errors != 0 {
@@ -186,13 +186,16 @@ func (r *rig) once(ctx context.Context, l load, p *proxy) (sample, error) {
 }
 
 // usage is processor time used so far, in seconds.
-type usage struct{ proxy, server, all float64 }
+type usage struct{ proxy, server, self, all float64 }
 
 func (r *rig) usage(p *proxy) (u usage, err error) {
 	if u.proxy, err = cpuSeconds(p.pid()); err != nil {
 		return u, err
 	}
 	if u.server, err = cpuSeconds(r.server.cmd.Process.Pid); err != nil {
+		return u, err
+	}
+	if u.self, err = selfSeconds(); err != nil { // reading a long log counts
 		return u, err
 	}
 	u.all, err = busySeconds()

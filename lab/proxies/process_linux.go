@@ -185,3 +185,12 @@ func busySeconds() (float64, error) {
 	}
 	return float64(sum) / clockTick, nil
 }
+
+// selfSeconds is the processor time that this process has used itself.
+func selfSeconds() (float64, error) {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0, err
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9, nil
+}
