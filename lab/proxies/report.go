@@ -62,7 +62,11 @@ func writeTable(b *strings.Builder, l load, of []sample) {
 			medianOf(mine, func(s sample) float64 { return s.P50 }), medianOf(mine, func(s sample) float64 { return s.P99 }),
 			1000*medianOf(mine, sample.cpuPerThousand))
 	}
-	fmt.Fprintf(b, "\nMedians of %d rounds.\n", rounds(of))
+	if n := rounds(of); n > 1 {
+		fmt.Fprintf(b, "\nMedians of %d rounds at least.\n", n)
+	} else {
+		fmt.Fprintf(b, "\nOne round.\n")
+	}
 }
 
 // rounds is how often the proxy that was measured least was measured.
