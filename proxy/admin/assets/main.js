@@ -38,6 +38,7 @@ async function get(path) {
 }
 
 async function post(path, body) {
+  const then = paused;
   try {
     const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
     if (!answer.ok) throw new Error((await answer.json()).error);
@@ -45,7 +46,7 @@ async function post(path, body) {
   } catch (e) {
     trouble(e.message, 8000);
   }
-  ask();
+  if (paused === then) ask(); // unless the page was paused meanwhile
 }
 
 // ask gets what is new and shows it. Only the answer to the last question counts.
