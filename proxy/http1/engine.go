@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/braid-mptcp/braid/internal/rawsock"
 )
 
 // ErrClosed is what Serve returns after Shutdown or Close.
@@ -101,7 +103,7 @@ func (e *Engine) getLarge(least int) *[]byte {
 
 // rawOf gives the socket of a connection, or nil.
 func (e *Engine) rawOf(c net.Conn) syscall.RawConn {
-	if raw := rawOf(c); raw != nil {
+	if raw := rawsock.Of(c); raw != nil {
 		return raw
 	}
 	if e.config.Raw != nil {

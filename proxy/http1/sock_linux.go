@@ -2,33 +2,12 @@ package http1
 
 import (
 	"io"
-	"net"
 	"os"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// rawOf gives the socket of a connection that reads and writes nothing else.
-// Types that wrap a connection are not looked into here: their Read may do
-// more than read.
-func rawOf(c net.Conn) syscall.RawConn {
-	var sc syscall.Conn
-	switch c := c.(type) {
-	case *net.TCPConn:
-		sc = c
-	case *net.UnixConn:
-		sc = c
-	default:
-		return nil
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil // closed: the first Read will say so
-	}
-	return raw
-}
 
 // onReadable is called by RawConn.Read once the poller has been told that this
 // socket is going to be waited for, and then each time it has become readable.

@@ -2,14 +2,7 @@
 
 package http1
 
-import (
-	"net"
-	"syscall"
-)
-
-// rawOf gives nothing where reading and writing past the runtime has not been
-// tried.
-func rawOf(net.Conn) syscall.RawConn { return nil }
+import "syscall"
 
 func (s *sock) onReadable(uintptr) bool { panic("BUG: no raw sockets here") }
 func (s *sock) onWritable(uintptr) bool { panic("BUG: no raw sockets here") }

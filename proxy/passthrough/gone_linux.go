@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/braid-mptcp/braid/internal/rawsock"
 )
 
 // gonePatience is how long connecting to a server may take before somebody
@@ -30,7 +32,7 @@ type goneWatch struct {
 // watched.
 func watchGone(c net.Conn, gone func()) *goneWatch {
 	w := &goneWatch{conn: bottom(c), gone: gone}
-	if w.raw = rawOf(w.conn); w.raw == nil {
+	if w.raw = rawsock.Of(w.conn); w.raw == nil {
 		return nil
 	}
 	w.timer = time.AfterFunc(gonePatience, w.run)

@@ -2,36 +2,11 @@ package passthrough
 
 import (
 	"io"
-	"net"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/braid-mptcp/braid/kernel"
 )
-
-// rawOf gives the socket of a connection that reads and writes nothing else.
-// Types that wrap a connection are not looked into here: their Read may do more
-// than read.
-func rawOf(c net.Conn) syscall.RawConn {
-	var sc syscall.Conn
-	switch c := c.(type) {
-	case *net.TCPConn:
-		sc = c
-	case *kernel.Conn:
-		sc = c
-	case *net.UnixConn:
-		sc = c
-	default:
-		return nil
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil // closed: the first Read will say so
-	}
-	return raw
-}
 
 // When streams are spliced and when they are copied. A splice costs more than a
 // read and a write of a few KiB, and much less than those of many: measured over

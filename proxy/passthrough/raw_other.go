@@ -2,14 +2,7 @@
 
 package passthrough
 
-import (
-	"net"
-	"syscall"
-)
-
-// rawOf gives nothing where reading and writing past the runtime has not been
-// tried.
-func rawOf(net.Conn) syscall.RawConn { return nil }
+import "net"
 
 func (d *direction) carryRaw() (*side, error) { panic("BUG: no raw sockets here") }
 

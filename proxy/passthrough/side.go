@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"syscall"
+
+	"github.com/braid-mptcp/braid/internal/rawsock"
 )
 
 // side is one end of a session: a connection with what is needed of it.
@@ -33,7 +35,7 @@ func newSide(c net.Conn, guilt End) *side {
 		s.ahead = append(s.ahead, w.Take()...)
 		s.inner = w.NetConn()
 	}
-	s.raw = rawOf(s.inner)
+	s.raw = rawsock.Of(s.inner)
 	return s
 }
 

@@ -1,0 +1,14 @@
+//go:build !linux
+
+// Package rawsock finds the sockets beneath connections, for code that reads and
+// writes them without package net in between.
+package rawsock
+
+import (
+	"net"
+	"syscall"
+)
+
+// Of gives nothing where reading and writing past the runtime has not been
+// tried.
+func Of(net.Conn) syscall.RawConn { return nil }
