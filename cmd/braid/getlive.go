@@ -7,35 +7,18 @@ import (
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
 
 	"github.com/braid-mptcp/braid/get"
 )
 
 // watchGetLive downloads with a view that is drawn anew all the time.
 func watchGetLive(ctx context.Context, w *os.File, cfg get.Config) (get.Report, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	program := tea.NewProgram(newGetView(cfg, cancel), tea.WithOutput(w), tea.WithoutSignalHandler())
-	cfg.Progress = func(s get.Snapshot) { program.Send(s) }
-	cfg.Happened = func(e get.Event) { program.Send(e) }
-	type result struct {
-		report get.Report
-		err    error
-	}
-	results := make(chan result, 1)
-	go func() {
-		report, err := get.Run(ctx, cfg)
-		results <- result{report, err}
-		program.Quit()
-	}()
-	if _, err := program.Run(); err != nil {
-		cancel()
-		r := <-results
-		return r.report, err
-	}
-	r := <-results
-	return r.report, r.err
+	view := func(stop func()) tea.Model { return newGetView(cfg, stop) }
+	return runLive(ctx, w, view, func(ctx context.Context, show func(tea.Msg)) (get.Report, error) {
+		cfg.Progress = func(s get.Snapshot) { show(s) }
+		cfg.Happened = func(e get.Event) { show(e) }
+		return get.Run(ctx, cfg)
+	})
 }
 
 // getView is the view as bubbletea drives it.
@@ -69,9 +52,7 @@ func (v *getView) Init() tea.Cmd { return nil }
 func (v *getView) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.KeyMsg:
-		if s := msg.String(); s == "ctrl+c" || s == "q" || s == "esc" {
-			v.stop()
-		}
+		stopOnKey(msg, v.stop)
 	case get.Event:
 		v.events = append(v.events, msg)
 	case get.Snapshot:
@@ -80,10 +61,7 @@ func (v *getView) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return v, nil
 }
 
-// take evens out the rates over a few snapshots, so that bars do not tremble.
 func (v *getView) take(s get.Snapshot) {
-	const weight = 0.4
-	even := func(old, now float64) float64 { return old + weight*(now-old) }
 	v.shot = s
 	v.total = even(v.total, s.Rate)
 	v.top = max(v.top, v.total)
@@ -96,11 +74,7 @@ func (v *getView) take(s get.Snapshot) {
 		path.last, path.smooth = p, even(path.smooth, p.Rate)
 	}
 	for _, path := range v.paths {
-		if v.shots%shotsPerColumn == 0 || len(path.history) == 0 {
-			h := append(path.history, 0)
-			path.history = h[max(0, len(h)-historyWidth):]
-		}
-		path.history[len(path.history)-1] += path.last.Rate / shotsPerColumn
+		path.history = appendRate(path.history, v.shots, path.last.Rate)
 	}
 	v.shots++
 }
@@ -135,10 +109,6 @@ func (v *getView) View() string {
 		fmt.Fprintf(&b, "%s  %s\n", faintStyle.Render(fmt.Sprintf("%5.1f s", e.At.Seconds())), describeGet(e))
 	}
 	return b.String()
-}
-
-func pathStyle(i int) lipgloss.Style {
-	return lipgloss.NewStyle().Foreground(pathColours[i%len(pathColours)])
 }
 
 func getPathState(p get.PathSnapshot) string {
