@@ -93,6 +93,15 @@ func (c *clientConn) serve() {
 	if e.isDraining() {
 		c.next = closeNow
 	}
+	c.run()
+	if c.closed != nil {
+		c.closed(c.data)
+	}
+}
+
+// run does what comes next until there is nothing, and closes the connection,
+// which the sweeper knows until then.
+func (c *clientConn) run() {
 	for c.next != closeNow {
 		switch c.next {
 		case readRequests:
@@ -107,14 +116,11 @@ func (c *clientConn) serve() {
 			c.linger()
 		}
 	}
-	e.sweeper.remove(c)
+	c.engine.sweeper.remove(c)
 	c.conn.Close()
 	c.ctx.end()
 	if c.work != nil {
 		c.releaseWork()
-	}
-	if c.closed != nil {
-		c.closed(c.data)
 	}
 }
 

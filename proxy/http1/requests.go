@@ -367,8 +367,8 @@ func (c *clientConn) log() {
 // discards what the client has not read yet (RFC 9112 section 9.6).
 func (c *clientConn) linger() {
 	c.next = closeNow
-	if c.closeWrite() != nil {
-		return
+	if c.streams != nil || c.closeWrite() != nil {
+		return // a stream that ends takes nothing away from others
 	}
 	c.read.clear()
 	c.renewRead()
@@ -399,6 +399,9 @@ func (d *discard) feed(n int) verdict {
 // givePreface hands the connection over to whoever speaks HTTP/2.
 func (c *clientConn) givePreface() {
 	c.next = closeNow
+	if c.streams != nil {
+		return // it is spoken already
+	}
 	w := c.work
 	read := append([]byte(nil), w.buffered()...)
 	preface := w.settings.Preface

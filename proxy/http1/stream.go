@@ -59,24 +59,7 @@ func (m *Streams) serveStream(conn net.Conn) {
 	c.setRead(m.frontend.settings.Load().Timeouts.Head, inMessage)
 	s.Begin((*Running)(c))
 	e.sweeper.add(c)
-	for c.next != closeNow {
-		switch c.next {
-		case readRequests:
-			c.readRequests()
-		case sendBody:
-			c.sendBody()
-		case runTunnel:
-			c.runTunnel()
-		default:
-			c.next = closeNow // a stream that ends takes nothing away from others
-		}
-	}
-	e.sweeper.remove(c)
-	s.Close()
-	c.ctx.end()
-	if c.work != nil {
-		c.releaseWork()
-	}
+	c.run()
 }
 
 // Running is a stream being served. Its methods may be called by any goroutine,
