@@ -14,3 +14,10 @@ func rawOf(c net.Conn) syscall.RawConn {
 	}
 	return nil
 }
+
+// acceptsMultipath says whether a socket that was handed over is one of
+// Multipath TCP.
+func acceptsMultipath(l net.Listener) bool {
+	s, ok := l.(syscall.Conn)
+	return ok && rawsock.IsMPTCP(s)
+}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/braid-mptcp/braid/kernel"
 )
 
@@ -29,4 +31,24 @@ func Of(c net.Conn) syscall.RawConn {
 		return nil // closed: the first Read will say so
 	}
 	return raw
+}
+
+// IsTCP and IsMPTCP say which protocol a socket was made for. One that a Multipath
+// TCP listener accepted is TCP if the client's SYN had no MP_CAPABLE.
+func IsTCP(s syscall.Conn) bool { return protocol(s) == unix.IPPROTO_TCP }
+
+// IsMPTCP: see IsTCP.
+func IsMPTCP(s syscall.Conn) bool { return protocol(s) == unix.IPPROTO_MPTCP }
+
+// protocol is -1 if it cannot be told.
+func protocol(s syscall.Conn) int {
+	p := -1
+	if raw, err := s.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) {
+			if got, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL); err == nil {
+				p = got
+			}
+		})
+	}
+	return p
 }

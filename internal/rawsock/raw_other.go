@@ -12,3 +12,10 @@ import (
 // Of gives nothing where reading and writing past the runtime has not been
 // tried.
 func Of(net.Conn) syscall.RawConn { return nil }
+
+// IsTCP is false: no other kernel accepts Multipath TCP here, of which it could
+// be told apart.
+func IsTCP(syscall.Conn) bool { return false }
+
+// IsMPTCP is false likewise.
+func IsMPTCP(syscall.Conn) bool { return false }

@@ -4,7 +4,7 @@ import (
 	"net"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/braid-mptcp/braid/internal/rawsock"
 )
 
 // acceptedPlain says that the kernel accepted c as a TCP connection: a
@@ -13,15 +13,7 @@ func acceptedPlain(c net.Conn) bool {
 	for {
 		switch layer := c.(type) {
 		case syscall.Conn:
-			raw, err := layer.SyscallConn()
-			if err != nil {
-				return false
-			}
-			protocol := 0
-			raw.Control(func(fd uintptr) {
-				protocol, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL)
-			})
-			return protocol == unix.IPPROTO_TCP
+			return rawsock.IsTCP(layer)
 		case interface{ NetConn() net.Conn }:
 			c = layer.NetConn()
 		default:
