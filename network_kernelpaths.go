@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/braid-mptcp/braid/hostnet"
@@ -180,11 +178,7 @@ func (k *kernelPaths) routesNeeded(uplinks []hostnet.Uplink) bool {
 func strictReversePath(dev string) bool {
 	most := 0
 	for _, name := range []string{"all", dev} {
-		b, err := os.ReadFile("/proc/sys/net/ipv4/conf/" + name + "/rp_filter")
-		if err != nil {
-			continue
-		}
-		if v, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+		if v, err := strconv.Atoi(sysctl("ipv4/conf/" + name + "/rp_filter")); err == nil {
 			most = max(most, v)
 		}
 	}
