@@ -279,7 +279,9 @@ func ask(t *testing.T, url string) (p page) {
 }
 
 func TestQueries(t *testing.T) {
-	url := serve(t, newFake(7, 500, time.Now()), Options{}) + "/api/status?"
+	// A still picture: what the answers are compared by must not go on meanwhile.
+	still := newFake(7, 500, time.Now()).Snapshot()
+	url := serve(t, sourceFunc(func() status.Snapshot { return still }), Options{}) + "/api/status?"
 	if p := ask(t, url); len(p.Connections) != 500 || p.Matching != 500 || p.Open != 500 {
 		t.Fatalf("%d connections, %d match, %d are open", len(p.Connections), p.Matching, p.Open)
 	}
