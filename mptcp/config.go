@@ -29,6 +29,9 @@ type Config struct {
 	// subflow to this connection's first address, a load balancer's say.
 	NoJoinHere bool
 
+	// Scheduler says which subflow carries which bytes.
+	Scheduler Scheduler
+
 	// SendBuffer and RecvBuffer bound what the connection holds, in bytes of
 	// its streams; memory for those received may be twice as much, where they
 	// stay in the buffers they were read into. Both begin smaller and grow
@@ -79,6 +82,9 @@ func (c *Config) setDefaults() {
 	def(&c.MaxSubflows, defaultSubflows)
 	def(&c.MaxAddrAccepted, defaultAddresses)
 	def(&c.SYNsBeforeTCP, defaultSYNs)
+	if c.Scheduler == SchedulerUnset {
+		c.Scheduler = SchedulerDefault
+	}
 	if c.SubflowTimeout == 0 {
 		c.SubflowTimeout = defaultSubflowTimeout
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 // Next gives the subflow its next bytes: first what has to be sent again
-// because another subflow may have lost it, then new data, then what blocks
-// the peer's window.
+// because another subflow may have lost it, then, if all is sent on all, what
+// others got before, then new data, then what blocks the peer's window.
 func (sf *Subflow) Next(now time.Time, r tcp.Request) (tcp.Chunk, bool) {
 	c := sf.conn
 	if c.mode != modePlain && (c.mode != modeMultipath || !sf.usable() || c.heldBack(sf)) {
@@ -20,13 +20,20 @@ func (sf *Subflow) Next(now time.Time, r tcp.Request) (tcp.Chunk, bool) {
 	}
 	ch, ok := c.chunkAgain(sf, r)
 	if !ok {
+		ch, ok = c.chunkCopy(sf, r)
+	}
+	if !ok && sf.copies().Empty() {
 		ch, ok = c.chunkNew(r)
+		sf.copied = c.snd.next
 	}
 	if !ok {
 		ch, ok = c.chunkBlocking(now, sf, r)
 	}
 	if !ok {
 		return tcp.Chunk{}, false
+	}
+	if c.cfg.Scheduler == SchedulerRoundRobin {
+		c.tookTurn(sf, ch.Len())
 	}
 	if c.checksum && c.mode == modeMultipath {
 		ch.Checksum = c.chunkChecksum(&ch)
@@ -94,7 +101,7 @@ func (c *Conn) chunkAgain(sf *Subflow, r tcp.Request) (tcp.Chunk, bool) {
 // losses, which may take it a round trip for each.
 func (c *Conn) chunkBlocking(now time.Time, sf *Subflow, r tcp.Request) (tcp.Chunk, bool) {
 	full, tail := c.snd.next >= c.snd.edge, c.snd.next == c.out.End()
-	if c.mode != modeMultipath || !full && !tail || c.snd.next == c.snd.una ||
+	if c.mode != modeMultipath || c.cfg.Scheduler == SchedulerRedundant || !full && !tail || c.snd.next == c.snd.una ||
 		c.snd.helped > c.snd.una || sf.tc.Carries(c.snd.una) {
 		return tcp.Chunk{}, false
 	}
@@ -168,7 +175,8 @@ func (sf *Subflow) Pending() bool {
 	if c.mode != modeMultipath {
 		return c.mode == modePlain && waits
 	}
-	return (waits && c.snd.una == c.snd.next || !c.again.Empty()) && sf.usable() && !c.heldBack(sf)
+	waits = waits && c.snd.una == c.snd.next || !c.again.Empty() || !sf.copies().Empty()
+	return waits && sf.usable() && !c.heldBack(sf)
 }
 
 // Acked: the peer's TCP has ch. The bytes are still kept until the Data ACK

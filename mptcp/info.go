@@ -12,7 +12,7 @@ import (
 type Stats struct {
 	BytesReceived    uint64 // each byte once
 	BytesDuplicate   uint64 // came again, on another subflow or too late
-	BytesReinjected  uint64 // sent again on another subflow
+	BytesReinjected  uint64 // sent again on another subflow, as a remedy or because all are
 	JoinsDone        uint64
 	JoinsFailed      uint64 // begun by either end, and never got to carry data
 	AddAddrSent      uint64
@@ -36,7 +36,8 @@ type Info struct {
 	Version                 int  // of Multipath TCP; 0 in plain TCP
 	Fallback                FallbackReason
 	Initiator               bool
-	Checksum                bool // DSS checksums are on
+	Checksum                bool      // DSS checksums are on
+	Scheduler               Scheduler // SchedulerUnset in plain TCP
 	LocalToken, RemoteToken uint32
 	BytesWritten            uint64 // by the application
 	BytesAcked              uint64 // at data level
@@ -80,7 +81,7 @@ func (c *Conn) Info(now time.Time) Info {
 		SendBuffer: c.out.Limit(), RecvBuffer: c.in.Limit(), Stats: c.stats, Err: c.err,
 	}
 	if info.Multipath {
-		info.Version = wire.V1
+		info.Version, info.Scheduler = wire.V1, c.cfg.Scheduler
 		info.LocalToken, info.RemoteToken = c.local.token, c.peer.token
 	}
 	for _, sf := range c.subflows {

@@ -1,34 +1,12 @@
 package mptcp
 
 import (
-	"slices"
 	"time"
 
 	"github.com/braid-mptcp/braid/seq"
 	"github.com/braid-mptcp/braid/tcp"
 	"github.com/braid-mptcp/braid/wire"
 )
-
-// The scheduler: which subflow is asked first, and which not at all. It is
-// lowest round-trip time first; since each subflow takes what its congestion
-// window allows before the next is asked, a slower path carries what the
-// faster ones cannot.
-
-// sortSubflows puts the subflows into the order in which they are asked.
-func (c *Conn) sortSubflows() {
-	if len(c.subflows) < 2 {
-		return
-	}
-	slices.SortStableFunc(c.subflows, func(a, b *Subflow) int {
-		if a.isBackup() != b.isBackup() {
-			if b.isBackup() {
-				return -1
-			}
-			return 1
-		}
-		return int(a.tc.SRTT() - b.tc.SRTT())
-	})
-}
 
 // heldBack reports whether sf, a backup, must be silent because a subflow that
 // is none can carry data (RFC 8684 section 3.3.8).
@@ -132,8 +110,8 @@ func (sf *Subflow) becomeStale(now time.Time) {
 // too, as it has to.
 func (sf *Subflow) reinject(now time.Time) {
 	c := sf.conn
-	if c.mode != modeMultipath || sf.tc == nil {
-		return
+	if c.mode != modeMultipath || sf.tc == nil || c.cfg.Scheduler == SchedulerRedundant {
+		return // redundant: the others send it anyway
 	}
 	sf.tc.Unacked(func(ch *tcp.Chunk, rest seq.Range) {
 		if c.checksum {

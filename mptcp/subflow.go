@@ -31,6 +31,8 @@ type Subflow struct {
 	staged                *stream.Recv // bytes that wait for a mapping, or for the rest of a checksummed one
 	shift                 seq.Pos      // data position less subflow position, receive direction, of the latest mapping
 	oldest                dataQueue    // what is in flight, for the release of the send buffer
+	turn                  seq.Pos      // bytes got, of those that subflows take in turns
+	copied                seq.Pos      // where it goes on sending what all others send too
 	everMapped, everAcked bool         // a mapping came; data of ours got a Data ACK
 	stats                 SubflowStats
 	upAt                  time.Time // when it could carry data first

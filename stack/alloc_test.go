@@ -21,6 +21,7 @@ func TestAllocs(t *testing.T) {
 		large    bool
 		checksum bool
 		disabled bool
+		schedule mptcp.Scheduler
 	}{
 		{paths: 1, size: 100},
 		{paths: 2, size: 100},
@@ -31,11 +32,15 @@ func TestAllocs(t *testing.T) {
 		{paths: 1, size: 100, checksum: true},
 		{paths: 1, size: 64 << 10, large: true, checksum: true},
 		{paths: 2, size: 256 << 10, large: true, checksum: true},
+		{paths: 2, size: 256 << 10, schedule: mptcp.SchedulerRoundRobin},
+		{paths: 2, size: 256 << 10, large: true, schedule: mptcp.SchedulerRoundRobin},
+		{paths: 2, size: 256 << 10, schedule: mptcp.SchedulerRedundant},
+		{paths: 2, size: 256 << 10, large: true, schedule: mptcp.SchedulerRedundant},
 		{paths: 1, size: 256 << 10, disabled: true},
 		{paths: 1, size: 256 << 10, large: true, disabled: true},
 	} {
 		t.Run(fmt.Sprintf("%+v", tc), func(t *testing.T) {
-			cfg := stack.Config{Conn: mptcp.Config{Checksum: tc.checksum, Disabled: tc.disabled}}
+			cfg := stack.Config{Conn: mptcp.Config{Checksum: tc.checksum, Disabled: tc.disabled, Scheduler: tc.schedule}}
 			if tc.large {
 				cfg.MaxPacket, cfg.ChecksumOffload = 65535, true
 			}

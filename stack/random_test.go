@@ -17,6 +17,7 @@ import (
 
 	"github.com/braid-mptcp/braid/internal/simtest"
 	"github.com/braid-mptcp/braid/link/pcap"
+	"github.com/braid-mptcp/braid/mptcp"
 	"github.com/braid-mptcp/braid/sim"
 	"github.com/braid-mptcp/braid/wire"
 )
@@ -27,7 +28,24 @@ var (
 	simSeed  = flag.String("sim.seed", os.Getenv("BRAID_SIM_SEED"), "replay this seed alone")
 	simPcap  = flag.String("sim.pcap", "", "with -sim.seed: write the run to this file as pcapng")
 	simTrace = flag.Bool("sim.trace", false, "with -sim.seed: print every packet")
+	simSched mptcp.Scheduler
 )
+
+func init() {
+	flag.TextVar(&simSched, "sim.scheduler", mptcp.SchedulerUnset, "the scheduler of both hosts, instead of those of the seed")
+}
+
+// randomPlan is the plan of a seed, with a scheduler for both hosts unless that
+// is unset.
+func randomPlan(seed uint64, s mptcp.Scheduler) simtest.Plan {
+	p := simtest.RandomPlan(seed)
+	for i := range p.Hosts {
+		if s != mptcp.SchedulerUnset {
+			p.Hosts[i].Config.Conn.Scheduler = s
+		}
+	}
+	return p
+}
 
 func envNumber(name string, otherwise uint64) uint64 {
 	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
@@ -36,11 +54,23 @@ func envNumber(name string, otherwise uint64) uint64 {
 	return otherwise
 }
 
-// onceFailed are seeds that found something.
-var onceFailed = []uint64{
+// failure is a seed that found something, with the scheduler at that time.
+type failure struct {
+	seed      uint64
+	scheduler mptcp.Scheduler // unset: the seed's
+}
+
+var onceFailed = failures(mptcp.SchedulerDefault,
 	2, 15, 18, 62, 104, 342, 401, 1178, 1371, 1414, 1628, 1640, 1736, 1778, 1877, 2076, 2419, 2725, 2753, 2817, 2984,
 	3026, 3133, 3192, 3436, 3682, 5477, 6331, 6695, 7323, 13143, 14782, 23475, 34849, 107169, 107730, 125522,
 	134468, 149946, 154678, 244146, 259540, 330773, 387246, 394606, 529766,
+)
+
+func failures(s mptcp.Scheduler, seeds ...uint64) (list []failure) {
+	for _, seed := range seeds {
+		list = append(list, failure{seed, s})
+	}
+	return list
 }
 
 // TestRandom runs whole connections over random networks, as simtest.RandomPlan
@@ -57,8 +87,8 @@ func TestRandom(t *testing.T) {
 	if testing.Short() {
 		n = min(n, 30)
 	}
-	for _, seed := range onceFailed {
-		runSeed(t, seed)
+	for _, f := range onceFailed {
+		runSeed(t, f.seed, f.scheduler)
 	}
 	var next atomic.Uint64
 	next.Store(*simFirst)
@@ -71,7 +101,7 @@ func TestRandom(t *testing.T) {
 				if seed >= *simFirst+n {
 					return
 				}
-				sum.add(seed, runSeed(t, seed))
+				sum.add(seed, runSeed(t, seed, simSched))
 			}
 		})
 	}
@@ -79,8 +109,8 @@ func TestRandom(t *testing.T) {
 	t.Log(sum.String())
 }
 
-func runSeed(t *testing.T, seed uint64) (res simtest.Result) {
-	plan := simtest.RandomPlan(seed)
+func runSeed(t *testing.T, seed uint64, s mptcp.Scheduler) (res simtest.Result) {
+	plan := randomPlan(seed, s)
 	defer func() {
 		if r := recover(); r != nil {
 			t.Errorf("seed %d: panic: %v\n%s\n%v", seed, r, debug.Stack(), plan)
@@ -88,7 +118,7 @@ func runSeed(t *testing.T, seed uint64) (res simtest.Result) {
 	}()
 	res, err := plan.Run(sim.Taps{})
 	if err != nil {
-		t.Errorf("seed %d: %v\n%v\nreplay with -sim.seed=%d", seed, err, plan, seed)
+		t.Errorf("seed %d: %v\n%v\nreplay with -sim.seed=%d -sim.scheduler=%v", seed, err, plan, seed, s)
 	}
 	return res
 }
@@ -119,7 +149,7 @@ func replay(t *testing.T) {
 	if err != nil {
 		t.Fatalf("-sim.seed: %v", err)
 	}
-	plan := simtest.RandomPlan(seed)
+	plan := randomPlan(seed, simSched)
 	t.Log(plan)
 	var taps []sim.Taps
 	if *simTrace {

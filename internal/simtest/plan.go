@@ -83,6 +83,11 @@ func RandomPlan(seed uint64) Plan {
 	if d.oneIn(3) {
 		p.Moves = d.moves(p.Scenario)
 	}
+	// Numbers of their own: the other properties of a seed stay what they were.
+	schedulers := dice{rand.New(rand.NewPCG(seed, 0x7363686564))}
+	for i := range p.Hosts {
+		p.Hosts[i].Config.Conn.Scheduler = mptcp.SchedulerDefault + mptcp.Scheduler(schedulers.IntN(3))
+	}
 	return p
 }
 
@@ -291,6 +296,7 @@ func (h HostPlan) String() string {
 	number(&b, c.RecvBuffer, "recv")
 	number(&b, c.MaxSubflows, "subflows")
 	number(&b, c.SYNsBeforeTCP, "syns")
+	flag(&b, true, c.Scheduler.String())
 	flag(&b, c.TCP.NoTimestamps, "no-ts")
 	flag(&b, c.TCP.NoSACK, "no-sack")
 	flag(&b, c.TCP.NoWindowScale, "no-scale")
