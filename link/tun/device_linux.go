@@ -3,6 +3,7 @@ package tun
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,10 +22,11 @@ type Device struct {
 	index int
 	mtu   int
 
-	file *os.File // locks out Close while a call is under way
-	raw  syscall.RawConn
-	rx   reader
-	tx   writer
+	file   *os.File // locks out Close while a call is under way
+	raw    syscall.RawConn
+	closed atomic.Bool
+	rx     reader
+	tx     writer
 }
 
 // transfer is one direction's call under way.
@@ -68,8 +70,19 @@ func (d *Device) Features() link.Features {
 // Close implements link.Device. Closing the last queue of an interface made by
 // Open deletes the interface.
 func (d *Device) Close() error {
+	d.closed.Store(true)
 	d.file.Close() // fails only when it was closed before
 	return nil
+}
+
+// rawError says why the poller gave a call up. It does so for a device that was
+// closed, and for one whose interface was deleted while the call waited: such a
+// file cannot be polled any more.
+func (d *Device) rawError() error {
+	if d.closed.Load() {
+		return link.ErrClosed
+	}
+	return ErrGone
 }
 
 // Read implements link.Device. It returns ErrGone when the interface was
@@ -83,7 +96,7 @@ func (d *Device) Read(pkts []link.Packet) (n int, err error) {
 	n, d.rx.pkts = d.rx.n, nil
 	switch {
 	case err != nil:
-		return 0, link.ErrClosed
+		return 0, d.rawError()
 	case n > 0:
 		return n, nil // an error comes again at the next call
 	case d.rx.errno == unix.EBADFD, d.rx.errno == unix.EFAULT: // EFAULT: deleted during the call
@@ -128,7 +141,7 @@ func (d *Device) Write(pkts []link.Packet) (n int, err error) {
 	n, d.tx.pkts = d.tx.n, nil
 	switch {
 	case err != nil:
-		return n, link.ErrClosed
+		return n, d.rawError()
 	case d.tx.bad != nil:
 		return n, fmt.Errorf("%w: %w", ErrPacket, d.tx.bad)
 	case d.tx.errno == 0:

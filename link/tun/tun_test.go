@@ -393,6 +393,12 @@ func TestInterfaceDeletedByOthers(t *testing.T) {
 	if err := <-done; !errors.Is(err, ErrGone) {
 		t.Errorf("Read: %v, want %v", err, ErrGone)
 	}
+	for range 100 { // the poller may hear of it later than the call did
+		if _, err := dev.Read([]link.Packet{{Data: make([]byte, MaxPacket)}}); !errors.Is(err, ErrGone) {
+			t.Fatalf("Read after that: %v, want %v", err, ErrGone)
+		}
+		time.Sleep(time.Millisecond)
+	}
 	if _, err := dev.Write([]link.Packet{{Data: ping()}}); !errors.Is(err, ErrGone) {
 		t.Errorf("Write: %v, want %v", err, ErrGone)
 	}
