@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -300,27 +301,58 @@ func TestEjection(t *testing.T) {
 	}
 }
 
-// TestUnreachable answers with the right codes.
+// TestUnreachable answers with the right codes, and the log has the reasons.
 func TestUnreachable(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "access.log")
 	p := start(t, `
+		log: {access: {format: json, output: `+file+`}}
 		listeners: {name: web, address: 'tcp@127.0.0.1:0'}
 		routes:
 		- {match: {path: /closed}, pool: closed}
 		- {match: {path: /full}, pool: full}
+		- {match: {path: /wait}, pool: wait}
 		- {match: {path: /slow}, pool: slow, response_header_timeout: 200ms}
 		- {match: {path: /down}, pool: down}
 		pools:
 		  closed: {backends: ['127.0.0.1:1']}
 		  full: {backends: ['`+hanging(t)+`'], max_connections: 1}
+		  wait: {backends: ['`+hanging(t)+`'], max_connections: 1, max_pending: 1, queue_timeout: 50ms}
 		  slow: {backends: ['`+hanging(t)+`']}
 		  down: {backends: ['127.0.0.1:1'], check: {interval: 100ms}}`)
 	c := client(t)
-	go c.Get("http://" + p.addr + "/full")
-	eventually(t, "a request in flight", func() bool { return p.pools.Pool("full").Members()[0].Active() == 1 })
+	for _, pool := range []string{"full", "wait"} {
+		go c.Get("http://" + p.addr + "/" + pool)
+		eventually(t, "a request in flight", func() bool { return p.pools.Pool(pool).Members()[0].Active() == 1 })
+	}
 	eventually(t, "the checks", func() bool { return !p.pools.Pool("down").Ready() })
-	for path, want := range map[string]int{"/closed": 502, "/full": 503, "/slow": 504, "/down": 503} {
-		if resp, _ := get(t, client(t), "http://"+p.addr+path); resp.StatusCode != want {
-			t.Errorf("%s: got %d, want %d", path, resp.StatusCode, want)
+	for _, tt := range []struct {
+		path   string
+		status int
+		reason string
+	}{
+		{"/closed", 502, "refused"}, {"/full", 503, "full"}, {"/wait", 503, "no backend had room in time"},
+		{"/slow", 504, "did not answer in time"}, {"/down", 503, "no backend in service"},
+	} {
+		resp, body := get(t, client(t), "http://"+p.addr+tt.path)
+		if resp.StatusCode != tt.status {
+			t.Errorf("%s: got %d, want %d", tt.path, resp.StatusCode, tt.status)
+		}
+		line := func() map[string]any {
+			p.state.Load().access.Flush()
+			for _, line := range lines(t, file) {
+				if line["target"] == tt.path {
+					return line
+				}
+			}
+			return nil
+		}
+		eventually(t, "a line for "+tt.path, func() bool { return line() != nil })
+		got := line()
+		if reason := fmt.Sprint(got["error"]); !strings.Contains(reason, tt.reason) {
+			t.Errorf("%s: the log says %q, want %q", tt.path, reason, tt.reason)
+		}
+		if got["body_bytes"] != float64(len(body)) {
+			t.Errorf("%s: the log says %v bytes, want %d", tt.path, got["body_bytes"], len(body))
 		}
 	}
 }

@@ -109,8 +109,15 @@ func refusal(ctx context.Context, err error) error {
 	case errors.As(err, &dial):
 		return err // http1 tells 502 and 504 apart
 	}
-	return http1.ErrNoServer
+	return &noServer{err}
 }
+
+// noServer is a pool's reason for lending no connection: the client is told 503,
+// the log why.
+type noServer struct{ why error }
+
+func (e *noServer) Error() string   { return http1.ErrNoServer.Reason + ": " + e.why.Error() }
+func (e *noServer) Unwrap() []error { return []error{http1.ErrNoServer, e.why} }
 
 // Put implements http1.Pool.
 func (u *upstream) Put(s *http1.ServerConn, r http1.Result) {

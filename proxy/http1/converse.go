@@ -1,6 +1,9 @@
 package http1
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // exchange forwards the request in the buffer, whose body is complete, and the
 // response to it. c.next says how the connection goes on.
@@ -181,7 +184,7 @@ func (c *clientConn) try(fresh bool) error {
 		if c.read.state() == hungUp || c.aborted.Load() {
 			return ErrClientGone
 		}
-		if _, ok := err.(*Error); ok {
+		if fault := (*Error)(nil); errors.As(err, &fault) {
 			return err
 		}
 		return &connectError{err}

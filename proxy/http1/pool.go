@@ -10,8 +10,8 @@ import (
 type Pool interface {
 	// Get lends a connection for the request of x. With fresh set it must
 	// not have been used before. Get may wait, for a place in a queue or for
-	// a new connection, until the context of x ends. An error that is an
-	// *Error decides what the client is told; others stand for
+	// a new connection, until the context of x ends. An error that is or
+	// wraps an *Error decides what the client is told; others stand for
 	// ErrConnectFailed.
 	//
 	// The pool answers for a connection having been quiet until now: neither

@@ -21,16 +21,25 @@ func errorReply(status int) reply {
 	return reply{status, "text/plain; charset=utf-8", []byte(strconv.Itoa(status) + " " + text + "\n")}
 }
 
-// append appends the whole message. The method decides whether the body is
-// sent, the status whether there is one (RFC 9110 section 6.4.1).
+// bodyFor is what is sent of the body: the method decides whether it is, the
+// status whether there is one (RFC 9110 section 6.4.1).
+func (r *reply) bodyFor(method Method) []byte {
+	if method == HEAD || r.bodiless() {
+		return nil
+	}
+	return r.body
+}
+
+func (r *reply) bodiless() bool { return r.status == 204 || r.status == 304 }
+
+// append appends the whole message.
 func (r *reply) append(dst []byte, method Method, change *ResponseChange) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(r.status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, http.StatusText(r.status)...)
 	dst = append(dst, "\r\n"...)
-	bodiless := r.status == 204 || r.status == 304
-	if !bodiless {
+	if !r.bodiless() {
 		if r.contentType != "" && !removed(change.Edits, "content-type") {
 			dst = append(dst, "Content-Type: "...)
 			dst = append(dst, r.contentType...)
@@ -52,10 +61,7 @@ func (r *reply) append(dst []byte, method Method, change *ResponseChange) []byte
 		dst = append(dst, e.add...)
 	}
 	dst = append(dst, "\r\n"...)
-	if !bodiless && method != HEAD {
-		dst = append(dst, r.body...)
-	}
-	return dst
+	return append(dst, r.bodyFor(method)...)
 }
 
 // appendConnection tells the client what becomes of the connection. HTTP/1.0

@@ -312,14 +312,16 @@ func (c *clientConn) refuse(err error) {
 
 // statusOf gives the status for an error.
 func statusOf(err error) int {
-	var timeout interface{ Timeout() bool }
-	switch e := err.(type) {
-	case *Error:
-		return e.Status
-	case *connectError:
-		if errors.As(e.err, &timeout) && timeout.Timeout() {
-			return ErrServerTimeout.Status
-		}
+	var (
+		fault   *Error
+		connect *connectError
+		timeout interface{ Timeout() bool }
+	)
+	switch {
+	case errors.As(err, &connect) && errors.As(connect.err, &timeout) && timeout.Timeout():
+		return ErrServerTimeout.Status
+	case errors.As(err, &fault):
+		return fault.Status
 	}
 	return ErrConnectFailed.Status
 }
@@ -332,6 +334,7 @@ func (c *clientConn) replyWith(r reply, end bool) {
 	w.out = r.append(w.out[:0], w.req.Method, change)
 	n, err := c.sendClient(w.out)
 	w.x.Stats.ReplyBytes += int64(n)
+	w.x.Stats.Body += int64(max(0, n-len(w.out)+len(r.bodyFor(w.req.Method))))
 	if err != nil {
 		c.next = closeNow
 		if w.x.Stats.Err == nil {
