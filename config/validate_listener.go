@@ -11,24 +11,23 @@ func (v *validator) listeners() {
 		v.errorf("listeners", "there has to be one at least")
 	}
 	names := make(map[string]int)
-	addresses := make(map[string]string)
 	for i, l := range v.cfg.Listeners {
 		path := index("listeners", i)
-		if j, twice := names[l.Name]; twice && l.Name != "" {
+		if j, twice := names[l.Name]; twice && l.Name != "" && v.isNamed(l, path) {
 			v.errorf(path+".name", "listeners[%d] has the same name %s", j, quote(l.Name))
 		}
 		names[l.Name] = i
 		v.listener(l, path)
-		for j, a := range l.Address {
-			at := index(path+".address", j)
-			// Whatever the network, a port can be had once.
-			key := a.HostPort() + a.Path
-			if other, twice := addresses[key]; twice && (a.Port != 0 || a.Path != "") {
-				v.errorf(at, "%s is taken by %s", a, other)
-			}
-			addresses[key] = at
-		}
 	}
+	v.addresses()
+}
+
+// isNamed says whether the name of l is one: it may come from an address that is
+// wrong, as was said already.
+func (v *validator) isNamed(l *Listener, path string) bool {
+	return l.Name != (Address{}).String() || !slices.ContainsFunc(v.decoded, func(e Error) bool {
+		return strings.HasPrefix(e.Path, path+".address")
+	})
 }
 
 func (v *validator) listener(l *Listener, path string) {
