@@ -186,7 +186,7 @@ func TestMistakes(t *testing.T) {
 		{"nothing under a name", "%Gtcp_profiles:\n  a:\n", `9:5: tcp_profiles.a: is empty; leave the key out for the default`},
 
 		{"syntax", "%Gadmin: {\n", `9:1: did not find expected node content`},
-		{"tab", "listeners:\n\t- a\n", `2:1: found character that cannot start any token`},
+		{"tab", "listeners:\n\t- a\n", `2:1: indented by a tab; YAML wants spaces`},
 		{"unknown anchor", "%Gadmin: *x\n", `8:8: unknown anchor 'x' referenced`},
 		{"several documents", "%G---\na: 1\n", `the file holds several documents, apart by ---; one is wanted`},
 		{"no file", "", `the file is empty`},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
@@ -309,5 +310,19 @@ func parseNode(file string, text []byte) (*yaml.Node, Errors) {
 	case "expected single document, found multiple":
 		message = "the file holds several documents, apart by ---; one is wanted"
 	}
+	if line := tabbed(text); line > 0 && line <= at.Line+1 { // where the tab begins to matter
+		at.Line, at.Column, message = line, 1, "indented by a tab; YAML wants spaces"
+	}
 	return nil, Errors{{at, "", message}}
+}
+
+// tabbed gives the number of the first line that is indented by a tab, or 0.
+func tabbed(text []byte) (number int) {
+	for line := range bytes.Lines(text) {
+		number++
+		if indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]; bytes.ContainsRune(indent, '\t') {
+			return number
+		}
+	}
+	return 0
 }

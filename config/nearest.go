@@ -20,7 +20,7 @@ func suggest(got string, names []string) string {
 // nearest gives the name with the fewest differences from got, or else the only
 // one that begins like it, or "" when none is likely to be what was meant.
 func nearest(got string, names []string) string {
-	best, fewest := "", max(2, len(got)/3)+1
+	best, fewest := "", mistakes(got)+1
 	for _, name := range names {
 		n := distance(normalize(got), normalize(name))
 		if n < fewest || n == fewest && best != "" && name < best {
@@ -31,6 +31,15 @@ func nearest(got string, names []string) string {
 		best = longer(got, names)
 	}
 	return best
+}
+
+// mistakes is how many somebody may make who means a name and writes got: of
+// three letters or fewer, two others make any word.
+func mistakes(got string) int {
+	if len(got) <= 3 {
+		return 1
+	}
+	return max(2, len(got)/3)
 }
 
 // longer gives the one name that got may be short for.

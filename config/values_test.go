@@ -180,6 +180,11 @@ func TestNearest(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", got, n, want)
 		}
 	}
+	for got, want := range map[string]string{"foo": "", "of": "off", "onf": "off", "jsno": "json"} {
+		if n := nearest(got, []string{"off", "json"}); n != want {
+			t.Errorf("%q: got %q, want %q", got, n, want)
+		}
+	}
 	for _, test := range []struct {
 		a, b string
 		want int

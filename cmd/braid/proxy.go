@@ -28,7 +28,7 @@ type proxyCmd struct {
 	TestBy    string   `name:"check" placeholder:"PATH" help:"Test servers: by the path of an HTTP request, such as /health, by tcp or tls."`
 	SendProxy string   `name:"send-proxy" placeholder:"VERSION" help:"Tell servers who the client is, by version v1 or v2 of the PROXY protocol."`
 	Admin     string   `placeholder:"ADDRESS" help:"Serve the administrator's page, health and metrics there, such as 127.0.0.1:9000."`
-	AccessLog string   `name:"access-log" placeholder:"FORMAT" help:"Write a line for each request to standard output: json, common or combined."`
+	AccessLog string   `name:"access-log" placeholder:"FORMAT" help:"Write a line for each request to standard output: json, common, combined or multipath."`
 	Log       string   `placeholder:"FORMAT" help:"Format of the log on standard error: text or json."`
 	LogLevel  string   `name:"log-level" placeholder:"LEVEL" help:"debug, info, warn or error."`
 	Stack     string   `placeholder:"STACK" help:"Multipath TCP of the kernel, Braid's own behind a TUN interface (user), or none (plain). auto, the default, takes the first that will do."`
