@@ -275,6 +275,53 @@ func TestClientGoneWhileQueued(t *testing.T) {
 	}
 }
 
+// TestClientGoneWhileLent has the client go just before a server connection is
+// lent: the request is not left with a server that takes its time, and the
+// server connection is not used again.
+func TestClientGoneWhileLent(t *testing.T) {
+	log := &logged{}
+	late := &latePool{waiting: make(chan struct{})}
+	made := make(chan struct{})
+	server := startServer(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	p := startProxy(t, server, func(s *Settings) {
+		s.Log, s.Timeouts = log.log, patient()
+		s.Timeouts.Response = time.Hour
+		s.Route = func(*Exchange) (Pool, error) {
+			<-made
+			return late, nil
+		}
+	})
+	p.pool.keep = true
+	late.testPool = p.pool
+	close(made)
+	c := dialTest(t, p.addr)
+	sendString(t, c, testGet)
+	<-late.waiting
+	c.Close()
+	if got := log.wait(t, 1).Err; got != ErrClientGone {
+		t.Errorf("got %v, want %v", got, ErrClientGone)
+	}
+	eventually(t, "end of the connection", func() bool { return p.Open() == 0 })
+	p.pool.mu.Lock()
+	defer p.pool.mu.Unlock()
+	if got := p.pool.results; len(got) != 1 || got[0].Reuse || got[0].Err != nil {
+		t.Errorf("got %+v, want one result without an error, not to be reused", got)
+	}
+}
+
+// latePool lends a connection although nobody waits for it any more.
+type latePool struct {
+	*testPool
+	waiting chan struct{} // closed by Get
+}
+
+func (p *latePool) Get(x *Exchange, fresh bool) (*ServerConn, error) {
+	s, err := p.testPool.Get(x, fresh)
+	close(p.waiting)
+	<-x.Context().Done()
+	return s, err
+}
+
 // poolFunc is a Pool that never has a connection.
 type poolFunc func(x *Exchange) (*ServerConn, error)
 

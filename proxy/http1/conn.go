@@ -21,7 +21,7 @@ type clientConn struct {
 	local    netip.AddrPort
 	data     any         // Exchange.ConnData
 	streams  *Streams    // whose stream this is; nil: a connection
-	hung     atomic.Bool // the stream's client has gone
+	hung     atomic.Bool // the client has gone: see hangUp
 	closed   func(any)
 	trace    Trace
 	traced   *TraceConfig // what trace was made for; nil: it was not
@@ -188,6 +188,22 @@ func (c *clientConn) hasGone(p phase) bool {
 	}
 	return closed
 }
+
+// hangUp ends what waits for a server, since the client has gone, from any
+// goroutine. Whether the server connection is one from before, is being lent
+// just now, or is about to be given back, does not matter: lend and giveBack
+// change serverConn first and look whether anybody hung up then, so that one of
+// the two sides always sees the other.
+func (c *clientConn) hangUp() {
+	c.hung.Store(true)
+	c.ctx.end()
+	if s := c.serverConn.Load(); s != nil {
+		s.conn.SetReadDeadline(longAgo)
+	}
+}
+
+// abandoned reports whether the client has gone, or is to go.
+func (c *clientConn) abandoned() bool { return c.hung.Load() || c.aborted.Load() }
 
 // abort has the connection end at once, from any goroutine. It does not close
 // anything: closing waits until nobody uses the descriptor, and serve may be

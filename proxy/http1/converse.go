@@ -176,12 +176,12 @@ func (c *clientConn) try(fresh bool) error {
 		c.watchClient()
 	}
 	if c.hung.Load() {
-		return ErrClientGone // while nothing was waited for
+		return ErrClientGone // it went between two attempts
 	}
 	a.prepare()
 	s, err := w.pool.Get(&w.x, fresh)
 	if err != nil {
-		if c.read.state() == hungUp || c.aborted.Load() {
+		if c.abandoned() {
 			return ErrClientGone
 		}
 		if fault := (*Error)(nil); errors.As(err, &fault) {
@@ -223,8 +223,8 @@ func (e *connectError) Unwrap() []error {
 func (c *clientConn) lend(s *ServerConn) {
 	s.blocked = (*serverBlocked)(c)
 	c.serverConn.Store(s)
-	if c.aborted.Load() {
-		s.conn.SetDeadline(longAgo) // abort may not have seen it
+	if c.abandoned() {
+		s.conn.SetDeadline(longAgo) // abort or hangUp may not have seen it
 	}
 }
 
@@ -239,6 +239,7 @@ func (c *clientConn) giveBack(s *ServerConn, err error) {
 		intact, c.ending = false, true
 	}
 	c.serverConn.Store(nil)
+	intact = intact && !c.abandoned() // or abort or hangUp may still see it
 	s.blocked = nil
 	r := Result{Reuse: intact && (err == nil || err == errAgain) && a.reusable(), Status: a.status}
 	if err != ErrClientGone && err != ErrResponseTimeout && err != errAgain {
@@ -281,12 +282,12 @@ func (c *clientConn) settle(err error) {
 // outcome turns how receive ended into what is wrong with the exchange.
 func (a *answer) outcome(err error) error {
 	switch {
+	case a.err == nil && err == nil:
+		return nil
+	case a.c.abandoned():
+		return ErrClientGone // which may be why it failed
 	case a.err != nil:
 		return a.err
-	case err == nil:
-		return nil
-	case a.c.read.state() == hungUp || a.c.aborted.Load():
-		return ErrClientGone
 	case isTimeout(err):
 		if a.headDone {
 			return ErrTruncated

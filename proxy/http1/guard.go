@@ -19,8 +19,7 @@ type guard struct {
 
 const (
 	noDeadline int64 = 0
-	expired    int64 = -1 // the deadline has passed
-	hungUp     int64 = -2 // the client has gone meanwhile
+	expired    int64 = -1 // the deadline has passed, or the client has gone meanwhile
 )
 
 // phase tells the sweeper what a client connection waits for, in the lowest
@@ -49,8 +48,8 @@ func (g *guard) set(deadline time.Duration, p phase) bool {
 // clear takes the deadline away. It is false if it has passed.
 func (g *guard) clear() bool { return g.word.Swap(noDeadline) >= 0 }
 
-// state gives expired or hungUp if that is what happened.
-func (g *guard) state() int64 { return g.word.Load() }
+// isExpired reports whether that is what happened.
+func (g *guard) isExpired() bool { return g.word.Load() == expired }
 
 // longAgo makes a connection's reads or writes fail at once.
 var longAgo = time.Unix(1, 0)
@@ -183,7 +182,7 @@ func (s *sweeper) sweep(found []finding) []finding {
 			}
 		}
 		if w := c.read.word.Load(); w > 0 && c.quiet(w) {
-			found = append(found, finding{c, c.serverConn.Load(), mayHaveGone, w})
+			found = append(found, finding{c: c, what: mayHaveGone, probe: w})
 		}
 	}
 	return found
@@ -227,10 +226,13 @@ func (f *finding) act() {
 	case mayHaveGone:
 		// The word is as it was a sweep ago, and words set since the last
 		// tick differ from it: what it was set for still goes on.
-		if f.c.hasGone(wordPhase(f.probe)) && f.c.read.word.CompareAndSwap(f.probe, hungUp) {
-			f.c.conn.SetReadDeadline(longAgo)
-			f.breakServerRead()
-			f.c.ctx.end()
+		p := wordPhase(f.probe)
+		if !f.c.hasGone(p) || !f.c.read.word.CompareAndSwap(f.probe, expired) {
+			return
+		}
+		f.c.conn.SetReadDeadline(longAgo)
+		if p == atServer {
+			f.c.hangUp()
 		}
 	}
 }

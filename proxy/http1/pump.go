@@ -83,7 +83,7 @@ func (p *pump) run() {
 	case err == nil && p.err == nil:
 		c.setServerRead(c.work.responseTimeout()) // it did not want all of it
 	case p.err != nil:
-	case isTimeout(err) && c.read.state() == expired:
+	case isTimeout(err) && c.read.isExpired():
 		p.err = ErrBodyTimeout
 	default:
 		p.err = ErrClientGone

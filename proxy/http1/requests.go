@@ -289,7 +289,7 @@ func (c *clientConn) readFailed(err error) {
 		return // between requests anybody may go, and so may we
 	}
 	switch {
-	case !isTimeout(err) || c.read.state() == hungUp || c.aborted.Load():
+	case !isTimeout(err) || c.abandoned():
 		w.x.Stats.Err = ErrClientGone
 		c.log()
 	case w.headDone:

@@ -68,26 +68,7 @@ type Running clientConn
 
 // HangUp says that the client has gone. Reads and writes of the stream fail from
 // then on; what waits for a server ends here.
-func (r *Running) HangUp() {
-	r.hung.Store(true) // for try, if nothing is being waited for just now
-	for {
-		w := r.read.word.Load()
-		s := r.serverConn.Load()
-		if w <= 0 {
-			return // it does not wait for anything but the stream
-		}
-		// As in sweep: if the swap succeeds, s is in use for this stream, and
-		// given up by giveBack.
-		if !r.read.word.CompareAndSwap(w, hungUp) {
-			continue
-		}
-		if s != nil {
-			s.conn.SetReadDeadline(longAgo)
-		}
-		r.ctx.end()
-		return
-	}
-}
+func (r *Running) HangUp() { (*clientConn)(r).hangUp() }
 
 // Progress says that a write has come further: it has more time from now on.
 func (r *Running) Progress() {

@@ -888,3 +888,40 @@ func (p *dyingPool) Put(s *http1.ServerConn, r http1.Result) {
 	}
 	p.testPool.Put(s, r)
 }
+
+// TestResetWhileLent has the client go just before a server connection is lent:
+// the request is not left with a server that takes its time.
+func TestResetWhileLent(t *testing.T) {
+	var p *testProxy
+	lending := make(chan bool)
+	p = start(t, serveHTTP(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), func(s *http1.Settings, _ *Config) {
+		s.Timeouts.Response = time.Hour
+		s.Route = func(x *http1.Exchange) (http1.Pool, error) { return &latePool{p.pool, lending}, nil }
+	})
+	r := greet(t, p.addr)
+	r.headers(1, true, get()...)
+	<-lending
+	r.check(r.framer.WriteRSTStream(1, http2.ErrCodeCancel))
+	if s := p.log(t, 1); s.Err != http1.ErrClientGone {
+		t.Errorf("logged %+v", s)
+	}
+	p.quiet(t)
+	p.pool.mu.Lock()
+	defer p.pool.mu.Unlock()
+	if got := p.pool.results; len(got) != 1 || got[0].Reuse || got[0].Err != nil {
+		t.Errorf("got %+v, want one result without an error, not to be reused", got)
+	}
+}
+
+// latePool lends a connection although nobody waits for it any more.
+type latePool struct {
+	*testPool
+	lending chan bool // closed by Get
+}
+
+func (p *latePool) Get(x *http1.Exchange, fresh bool) (*http1.ServerConn, error) {
+	s, err := p.testPool.Get(x, fresh)
+	close(p.lending)
+	<-x.Context().Done()
+	return s, err
+}
