@@ -20,7 +20,12 @@ type Route struct {
 	StripPrefix string `yaml:"strip_prefix"`
 	// Replace the host of the request, before it is passed on.
 	Host string `yaml:"host"`
-	// Edit the header of the request.
+	// Edit the header of the request. In values to set and to add, words in
+	// braces stand for parts of it: those of `redirect.to`, and `{method}`,
+	// `{scheme}`, `{listener}`, `{client}` (its address), `{client_port}`,
+	// `{sni}`, `{tls_version}`, `{tls_client}` (the subject of its certificate)
+	// and `{transport}` (`mptcp` or `tcp`). A field with nothing to say is left
+	// out.
 	Request HeaderEdit `yaml:"request"`
 	// Edit the header of the response.
 	Response HeaderEdit `yaml:"response"`

@@ -64,6 +64,7 @@ type tlsFacts struct {
 	version    string // such as "TLS 1.3"
 	serverName string
 	protocol   string // by ALPN
+	client     string // the subject of the client's certificate (RFC 2253), if it has shown one
 }
 
 // NetConn gives the connection that was accepted, for what it can tell of

@@ -41,6 +41,7 @@ type route struct {
 	host        []byte
 	request     *http1.Edits // nil: none
 	response    *http1.Edits
+	filled      []filledField // of the request
 	traces      *traces
 	timeout     time.Duration // for the response's head; 0: as usual
 	bodySize    int64         // 0: as usual
@@ -98,7 +99,9 @@ func (next *plan) newRoute(c *config.Route, i int) (*route, error) {
 		to.host = []byte(c.Host)
 	}
 	var err error
-	if to.request, err = compileEdits(&c.Request, &to.host); err != nil {
+	fixed, filled := splitEdits(&c.Request)
+	to.filled = filled
+	if to.request, err = compileEdits(&fixed, &to.host); err != nil {
 		return nil, fmt.Errorf("%v: %w", next.config.At(at+".request"), err)
 	}
 	if to.response, err = compileEdits(&c.Response, nil); err != nil {
@@ -210,9 +213,11 @@ func (to *route) change(req *request) error {
 		}
 	}
 	if to.stripPrefix != "" {
-		return to.strip(req)
+		if err := to.strip(req); err != nil {
+			return err
+		}
 	}
-	return nil
+	return to.fill(req)
 }
 
 // strip takes the prefix off the path. One that is not in its normal form is

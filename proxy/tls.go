@@ -30,9 +30,13 @@ func (l *listener) shakeHands(c *clientConn, r *rules) (*tls.Conn, error) {
 	}
 	c.SetDeadline(time.Time{})
 	state := tc.ConnectionState()
-	c.tls.Store(&tlsFacts{
+	facts := &tlsFacts{
 		version: tls.VersionName(state.Version), serverName: strings.ToLower(state.ServerName), protocol: state.NegotiatedProtocol,
-	})
+	}
+	if shown := state.PeerCertificates; len(shown) > 0 {
+		facts.client = shown[0].Subject.String()
+	}
+	c.tls.Store(facts)
 	if state.NegotiatedProtocol == acmeProtocol {
 		// All that the authority wanted was the handshake (RFC 8737).
 		tc.Close()
