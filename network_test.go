@@ -82,6 +82,22 @@ func TestPlainNetwork(t *testing.T) {
 	}
 }
 
+// TestUserInterfaceOf knows the stack's own addresses by their uplinks, and the
+// host's, at which the kernel's sockets are.
+func TestUserInterfaceOf(t *testing.T) {
+	mine := netip.MustParseAddr("198.18.0.1")
+	n := &userNetwork{uplinkOf: map[netip.Addr]string{mine: "uplink"}}
+	if got := InterfaceOf(n, mine); got != "uplink" {
+		t.Errorf("%v: got %q, want uplink", mine, got)
+	}
+	if got := InterfaceOf(n, netip.MustParseAddr("127.0.0.1")); got == "" {
+		t.Error("nobody has 127.0.0.1")
+	}
+	if got := InterfaceOf(n, netip.MustParseAddr("192.0.2.77")); got != "" {
+		t.Errorf("%s has 192.0.2.77", got)
+	}
+}
+
 func TestKernelSubflowUnits(t *testing.T) {
 	got := kernelSubflow(kernel.Subflow{ID: 3, TCP: kernel.TCPInfo{
 		State: kernel.CloseWait, SndMSS: 1000, SndCwnd: 10, SndSsthresh: math.MaxInt32,

@@ -193,8 +193,12 @@ func (*userNetwork) kind() Kind { return User }
 
 func (n *userNetwork) interfaceOf(a netip.Addr) string {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.uplinkOf[a]
+	uplink := n.uplinkOf[a]
+	n.mu.Unlock()
+	if uplink == "" {
+		return interfaceWith(a) // of a socket of the host's own
+	}
+	return uplink
 }
 
 // DialContext implements Network. The first attempt is the stack's own choice,
