@@ -19,6 +19,9 @@
 // such an alias. Nothing is added to tables, rules or chains of the user's.
 // Before anything is installed, a journal in /run/braid says what will be, and
 // what settings were before; the process keeps it locked. Setup.Close undoes it.
+// A user who has CAP_NET_ADMIN and cannot write there has journals elsewhere,
+// which nobody else obeys: what this user's processes leave, this user's clean
+// up.
 // When a process dies, its lock goes with it, and the next Host.Cleanup, which
 // Install begins with, undoes it in its place. A setting that several processes
 // need is restored by the last.

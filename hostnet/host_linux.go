@@ -18,6 +18,7 @@ import (
 // a time.
 type Host struct {
 	dir       string // of journals
+	own       bool   // dir is this user's, since DefaultDir cannot be written
 	namespace string
 	nl        *netlink.Handle
 	nft       *nftables.Conn
@@ -25,10 +26,13 @@ type Host struct {
 }
 
 // Open opens the network namespace of the calling thread. dir is where journals
-// are kept; empty means DefaultDir. All Hosts of a namespace use the same.
+// are kept; empty means DefaultDir, or a directory of this user's where that
+// cannot be written. All Hosts of a namespace use the same.
 func Open(dir string) (*Host, error) {
+	own := false
 	if dir == "" {
-		dir = DefaultDir
+		dir = chooseDir()
+		own = dir != DefaultDir
 	}
 	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -39,7 +43,7 @@ func Open(dir string) (*Host, error) {
 		nl.Close()
 		return nil, fmt.Errorf("hostnet: nftables: %w", err)
 	}
-	h := &Host{dir: dir, nl: nl, nft: nft}
+	h := &Host{dir: dir, own: own, nl: nl, nft: nft}
 	if h.namespace, err = currentNamespace(); err != nil {
 		h.Close()
 		return nil, err

@@ -19,12 +19,12 @@ func (h *Host) Installed() ([]Installation, error) {
 	var all []Installation
 	for _, j := range journals {
 		// The journal's lock tells whether the process lives.
-		j, f, alive, err := h.openJournal(j.Tag)
+		j, f, alive, err := openJournal(j.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // removed meanwhile
 		}
 		if err != nil {
-			return nil, permission(err)
+			return nil, fmt.Errorf("hostnet: journal: %w", err)
 		}
 		f.Close()
 		all = append(all, Installation{Tag: j.Tag, PID: j.PID, Persistent: j.Persistent, Alive: alive, Actions: j.Actions})

@@ -7,7 +7,9 @@ import (
 )
 
 // DefaultDir is where the journals are: a directory which does not outlive the
-// system's run, as what they tell of does not.
+// system's run, as what they tell of does not. A user who cannot write there has
+// one of his own, in $XDG_RUNTIME_DIR or else in the directory for temporary
+// files.
 const DefaultDir = "/run/braid"
 
 // journal is the record of an installation, on disk ahead of what it records.
@@ -19,6 +21,8 @@ type journal struct {
 	// Persistent installations outlive their process.
 	Persistent bool     `json:"persistent,omitempty"`
 	Actions    []Action `json:"actions"`
+
+	path string // of the file it was read from
 }
 
 const journalVersion = 1
@@ -37,6 +41,11 @@ func decodeJournal(b []byte) (*journal, error) {
 	}
 	if j.Version != journalVersion || !validTag(j.Tag) {
 		return nil, fmt.Errorf("hostnet: journal of version %d, tag %q", j.Version, j.Tag)
+	}
+	for _, a := range j.Actions {
+		if a.Sysctl != nil && !validSetting(a.Sysctl.Name) {
+			return nil, fmt.Errorf("hostnet: journal of %q, which is no setting of the network", a.Sysctl.Name)
+		}
 	}
 	return &j, nil
 }

@@ -10,37 +10,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockDir keeps other processes from planning and changing at the same time.
-// Whoever holds it is quick.
-func (h *Host) lockDir() (unlock func(), err error) {
-	if err := os.MkdirAll(h.dir, 0o755); err != nil {
-		return nil, permission(fmt.Errorf("hostnet: %w", err))
-	}
-	f, err := os.OpenFile(filepath.Join(h.dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, permission(fmt.Errorf("hostnet: %w", err))
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("hostnet: lock %s: %w", h.dir, err)
-	}
-	return func() { f.Close() }, nil
-}
-
 // journalPath keeps namespaces apart, which may share the directory.
 func (h *Host) journalPath(tag string) string {
 	return filepath.Join(h.dir, tag+"."+h.namespace+".json")
 }
 
-// journals reads the journals of this namespace, of processes alive or dead.
+// journals reads the journals of this namespace, of processes alive or dead,
+// this user's and root's.
 func (h *Host) journals() ([]*journal, error) {
-	paths, err := filepath.Glob(filepath.Join(h.dir, "*."+h.namespace+".json"))
+	dirs := []string{h.dir}
+	if h.own {
+		dirs = append(dirs, DefaultDir)
+	}
+	var all []*journal
+	for _, dir := range dirs {
+		some, err := h.journalsIn(dir)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func (h *Host) journalsIn(dir string) ([]*journal, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*."+h.namespace+".json"))
 	if err != nil {
 		return nil, fmt.Errorf("hostnet: journals: %w", err)
 	}
@@ -51,12 +45,13 @@ func (h *Host) journals() ([]*journal, error) {
 			continue
 		}
 		if err != nil {
-			return nil, permission(fmt.Errorf("hostnet: journal: %w", err))
+			return nil, fmt.Errorf("hostnet: journal: %w", err)
 		}
 		j, err := decodeJournal(b)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
+		j.path = path
 		if j.Namespace == h.namespace {
 			all = append(all, j)
 		}
@@ -73,7 +68,7 @@ func (h *Host) writeJournal(j *journal) (_ *os.File, err error) {
 	}
 	f, err := os.CreateTemp(h.dir, unfinished)
 	if err != nil {
-		return nil, permission(fmt.Errorf("hostnet: journal: %w", err))
+		return nil, fmt.Errorf("hostnet: journal: %w", err)
 	}
 	defer func() {
 		if err != nil {
@@ -108,8 +103,8 @@ func (h *Host) removeUnfinished() {
 
 // openJournal opens a journal and tells whether its process is alive. Of a dead
 // one's the caller holds the lock until it closes the file.
-func (h *Host) openJournal(tag string) (j *journal, f *os.File, alive bool, err error) {
-	f, err = os.Open(h.journalPath(tag))
+func openJournal(path string) (j *journal, f *os.File, alive bool, err error) {
+	f, err = os.Open(path)
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -124,5 +119,6 @@ func (h *Host) openJournal(tag string) (j *journal, f *os.File, alive bool, err 
 		f.Close()
 		return nil, nil, false, err
 	}
+	j.path = path
 	return j, f, alive, nil
 }

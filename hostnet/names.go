@@ -1,6 +1,9 @@
 package hostnet
 
-import "strings"
+import (
+	"path/filepath"
+	"strings"
+)
 
 // tableName is the name of our nftables tables, and the TUN interface's alias.
 func tableName(tag string) string { return "braid-" + tag }
@@ -16,6 +19,12 @@ func validTag(tag string) bool {
 		}
 	}
 	return true
+}
+
+// validSetting tells whether the name is that of a setting of the network, and
+// of no other file.
+func validSetting(name string) bool {
+	return strings.HasPrefix(name, "net/") && filepath.IsLocal(name) && filepath.Clean(name) == name
 }
 
 // CloseTimeout is the setting of how many seconds the kernel keeps a connection

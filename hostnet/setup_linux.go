@@ -25,7 +25,12 @@ func (h *Host) Install(tag string, planner Planner) (*Setup, error) {
 
 // InstallPersistent installs a plan which stays when the process ends, until
 // Remove.
+//
+// Its journal has to last as long, which only DefaultDir does.
 func (h *Host) InstallPersistent(tag string, planner Planner) (Plan, error) {
+	if h.own && mayAdminister() {
+		return Plan{}, fmt.Errorf("hostnet: what is to stay is noted in %s, where this user cannot write: try as root", DefaultDir)
+	}
 	s, err := h.install(tag, planner, true)
 	if err != nil {
 		return Plan{}, err
@@ -187,12 +192,12 @@ func (h *Host) Remove(tag string) error {
 		return err
 	}
 	defer unlock()
-	j, f, alive, err := h.openJournal(tag)
+	j, f, alive, err := openJournal(h.journalPath(tag))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %s", ErrNotInstalled, tag)
 	case err != nil:
-		return permission(err)
+		return fmt.Errorf("hostnet: journal: %w", err)
 	case alive:
 		f.Close()
 		return fmt.Errorf("%w by process %d: %s", ErrInstalled, j.PID, tag)
@@ -201,22 +206,36 @@ func (h *Host) Remove(tag string) error {
 }
 
 // Cleanup removes what processes that died have left, and tells what it was, as
-// the commands by which it would have come about.
+// the commands by which it would have come about. What another user's left is
+// that user's to remove, or root's, and an error.
 func (h *Host) Cleanup() (removed []string, err error) {
-	if _, err := os.Stat(h.dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if left, err := h.leftovers(); err != nil || len(left) == 0 {
+		return nil, err
 	}
 	unlock, err := h.lockDir()
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	return h.cleanup()
+	if removed, err = h.cleanup(); err != nil {
+		return removed, err
+	}
+	left, err := h.leftovers()
+	for _, i := range left {
+		err = errors.Join(err, fmt.Errorf("hostnet: %s was left by another user: clean up as root", i.Tag))
+	}
+	return removed, err
+}
+
+// leftovers lists what processes that died have left.
+func (h *Host) leftovers() ([]Installation, error) {
+	all, err := h.Installed()
+	return slices.DeleteFunc(all, func(i Installation) bool { return i.Persistent || i.Alive }), err
 }
 
 func (h *Host) cleanup() (removed []string, err error) {
 	h.removeUnfinished()
-	all, err := h.journals()
+	all, err := h.journalsIn(h.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -224,9 +243,9 @@ func (h *Host) cleanup() (removed []string, err error) {
 		if j.Persistent {
 			continue
 		}
-		j, f, alive, err := h.openJournal(j.Tag)
+		j, f, alive, err := openJournal(j.path)
 		if err != nil {
-			return removed, permission(err)
+			return removed, fmt.Errorf("hostnet: journal: %w", err)
 		}
 		if alive {
 			f.Close()

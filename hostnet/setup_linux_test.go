@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -589,44 +588,5 @@ func TestWarnsOfAFirewall(t *testing.T) {
 	top.host.Do(func() { s, err = top.h.State() })
 	if err != nil || !slices.Equal(s.ForwardDrops, []string{"inet filter unused"}) {
 		t.Errorf("got %q, %v", s.ForwardDrops, err)
-	}
-}
-
-// TestWithoutPrivilege asks as a thread that has given up its rights.
-func TestWithoutPrivilege(t *testing.T) {
-	top := newTopology(t)
-	dir := filepath.Join(t.TempDir(), "journals")
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))} {
-		if err := os.Chmod(d, 0o777); err != nil {
-			t.Fatal(err)
-		}
-	}
-	done := make(chan error)
-	top.host.Go(func() { // the thread ends with the function
-		if _, _, errno := syscall.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
-			done <- errno
-			return
-		}
-		h, err := Open(dir)
-		if err != nil {
-			done <- err
-			return
-		}
-		defer h.Close()
-		if _, err := h.State(); err != nil {
-			done <- fmt.Errorf("State: %w", err)
-			return
-		}
-		_, err = h.Install("test", func(s State) (Plan, error) { return KernelPlan(s, KernelConfig{}) })
-		done <- err
-	})
-	if err := <-done; !errors.Is(err, ErrPermission) {
-		t.Errorf("got %v, want %v", err, ErrPermission)
-	}
-	if left, _ := filepath.Glob(dir + "/*.json"); left != nil {
-		t.Errorf("journals left: %v", left)
 	}
 }
