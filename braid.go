@@ -51,6 +51,17 @@ type Address = stack.Address
 // Options are how connections behave; the zero Options are good defaults.
 type Options = mptcp.Config
 
+// Scheduler says which subflow carries which bytes; a part of Options.
+type Scheduler = mptcp.Scheduler
+
+// Schedulers. The kernel has one for all connections of a network namespace.
+const (
+	SchedulerUnset      = mptcp.SchedulerUnset      // the stack's own
+	SchedulerDefault    = mptcp.SchedulerDefault    // lowest round-trip time first
+	SchedulerRoundRobin = mptcp.SchedulerRoundRobin // in turns
+	SchedulerRedundant  = mptcp.SchedulerRedundant  // every byte on every subflow
+)
+
 // Info is a snapshot of a connection: version, tokens, fallback and its
 // reason, bytes, and each subflow.
 type Info = mptcp.Info

@@ -2,6 +2,7 @@ package braid
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -25,8 +26,11 @@ type pathKeeper interface {
 }
 
 func openKernel(ctx context.Context, cfg OpenConfig) (Network, error) {
-	if err := kernelOffers(&cfg.Connections); err != nil {
+	if err := kernel.Supported(); err != nil {
 		return nil, fmt.Errorf("braid: %w", err)
+	}
+	if lacks := kernelLacks(&cfg.Connections); lacks != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFeature, errors.Join(lacks...))
 	}
 	paths, err := keepKernelPaths(ctx, cfg)
 	if err != nil {
@@ -64,25 +68,28 @@ func (n *kernelNetwork) Close() error { return n.paths.Close() }
 
 func (*kernelNetwork) interfaceOf(a netip.Addr) string { return interfaceWith(a) }
 
-// kernelOffers tells whether the kernel does Multipath TCP as o wants it.
-func kernelOffers(o *Options) error {
-	if err := kernel.Supported(); err != nil {
-		return err
+// kernelLacks are what o asks for and the kernel's Multipath TCP does not do, or
+// does for no connection.
+func kernelLacks(o *Options) (lacks []error) {
+	missing := func(what string) { lacks = append(lacks, errors.New(what)) }
+	if o.Disabled {
+		missing("the kernel's stack without Multipath TCP is Plain")
 	}
-	missing := func(what, setting string) error {
-		return fmt.Errorf("%w: %s (sysctl %s)", ErrFeature, what, setting)
+	if o.Checksum && mptcpSetting("checksum_enabled") != "1" {
+		missing("DSS checksums are off (sysctl net.mptcp.checksum_enabled=1)")
 	}
-	switch {
-	case o.Disabled:
-		return fmt.Errorf("%w: the kernel's stack without Multipath TCP is Plain", ErrFeature)
-	case o.Checksum && mptcpSetting("checksum_enabled") != "1":
-		return missing("DSS checksums are off", "net.mptcp.checksum_enabled=1")
-	case o.RefuseChecksum:
-		return fmt.Errorf("%w: the kernel refuses no checksums", ErrFeature)
-	case o.NoJoinHere && mptcpSetting("allow_join_initial_addr_port") != "0":
-		return missing("joins to the first address are allowed", "net.mptcp.allow_join_initial_addr_port=0")
+	if o.RefuseChecksum {
+		missing("the kernel refuses no checksums")
 	}
-	return nil
+	if o.NoJoinHere && mptcpSetting("allow_join_initial_addr_port") != "0" {
+		missing("joins to the first address are allowed (sysctl net.mptcp.allow_join_initial_addr_port=0)")
+	}
+	if o.Scheduler != SchedulerUnset {
+		if err := kernel.CheckScheduler(o.Scheduler.String()); err != nil {
+			lacks = append(lacks, err)
+		}
+	}
+	return lacks
 }
 
 // mptcpSetting reads a setting of the kernel's Multipath TCP; "" when there is

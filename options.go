@@ -135,7 +135,7 @@ func (n *kernelNetwork) withOptions(o Options, missing func(string)) Network {
 	if o.Disabled {
 		return &plainNetwork{n.paths.order, n.cfg.Resolver, newSocketOptions(o, false, missing)}
 	}
-	if err := kernelOffers(&o); err != nil {
+	for _, err := range kernelLacks(&o) {
 		missing(err.Error())
 	}
 	return shared{&kernelNetwork{n.cfg, n.paths, newSocketOptions(o, true, missing)}}

@@ -1,7 +1,9 @@
 package braid
 
 import (
+	"errors"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -57,6 +59,34 @@ func TestOptionsOfSockets(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestOptionsSchedulerOfKernel: a scheduler is a setting of the whole namespace,
+// so options can only agree with it.
+func TestOptionsSchedulerOfKernel(t *testing.T) {
+	if err := kernel.Supported(); err != nil {
+		t.Skip(err)
+	}
+	now := mptcpSetting("scheduler")
+	if now != "default" {
+		t.Skipf("the scheduler here is %q", now)
+	}
+	open, err := Open(t.Context(), OpenConfig{Kind: Kernel, SinglePath: true, Connections: Options{Scheduler: SchedulerDefault}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	for _, s := range []Scheduler{SchedulerUnset, SchedulerDefault, SchedulerRoundRobin} {
+		var missing []string
+		WithOptions(open, Options{Scheduler: s}, func(what string) { missing = append(missing, what) })
+		if want := s == SchedulerRoundRobin; want != (len(missing) == 1) || want && !strings.Contains(missing[0], "scheduler roundrobin") {
+			t.Errorf("%v: told %q", s, missing)
+		}
+	}
+	_, err = Open(t.Context(), OpenConfig{Kind: Kernel, SinglePath: true, Connections: Options{Scheduler: SchedulerRedundant}})
+	if !errors.Is(err, ErrFeature) || !strings.Contains(err.Error(), "net.mptcp.") {
+		t.Errorf("got %v, want ErrFeature and the name of the setting", err)
 	}
 }
 

@@ -101,6 +101,19 @@ func TestOptionsCongestionControl(t *testing.T) {
 	}
 }
 
+// TestOptionsScheduler: each end has its own, and the one of the stack if none
+// is asked for.
+func TestOptionsScheduler(t *testing.T) {
+	a, b := twoStacks(t)
+	client := WithOptions(a, Options{Scheduler: SchedulerRedundant}, func(what string) { t.Errorf("told %q", what) })
+	dialled, accepted := connect(t, client, b, "10.0.0.2:0")
+	for i, want := range []Scheduler{SchedulerRedundant, SchedulerDefault} {
+		if info, _ := InfoOf(pair(dialled, accepted)[i]); info.Scheduler != want {
+			t.Errorf("end %d: got %v, want %v", i, info.Scheduler, want)
+		}
+	}
+}
+
 func pair(a, b net.Conn) []net.Conn { return []net.Conn{a, b} }
 
 // foreign is a Network that is none of ours.

@@ -131,8 +131,16 @@ type TCPProfile struct {
 	Nagle bool `yaml:"nagle"`
 	// Congestion control, such as `reno` or `cubic`; empty: the stack's.
 	CongestionControl string `yaml:"congestion_control"`
-	// Scheduler of Multipath TCP; empty: the stack's.
-	Scheduler string `yaml:"scheduler"`
+	// Which path carries which bytes of those sent. `default` prefers the
+	// lowest round-trip time and fills the other paths with what that cannot
+	// take. `roundrobin` has them take turns. `redundant` sends every byte on
+	// every path: the fastest decides when it arrives, the loss of one is not
+	// noticed, and all but one path's capacity is wasted; a backup is left out
+	// while another path works. Left out: the stack's. On the kernel's stack it
+	// is `net.mptcp.scheduler` that counts, for all connections; a profile that
+	// says otherwise has no effect there, and the log and `braid proxy validate`
+	// say so.
+	Scheduler Scheduler `yaml:"scheduler"`
 	// What a connection may hold that the application has not read; 0: the
 	// stack's.
 	ReceiveBuffer Size `yaml:"receive_buffer"`
@@ -158,3 +166,15 @@ type TCPProfile struct {
 	// Subflows of one connection at once; 0: the stack's.
 	MaxSubflows int `yaml:"max_subflows"`
 }
+
+// Scheduler is which path carries which bytes, by Linux' names.
+type Scheduler string
+
+// Schedulers. None, "", is the stack's.
+const (
+	SchedulerDefault    Scheduler = "default"
+	SchedulerRoundRobin Scheduler = "roundrobin"
+	SchedulerRedundant  Scheduler = "redundant"
+)
+
+func (Scheduler) words() []string { return []string{"default", "roundrobin", "redundant"} }

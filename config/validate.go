@@ -117,10 +117,8 @@ func (v *validator) tcpProfile(p *TCPProfile, path string) {
 		atLeast(v, path+".keepalive_interval", p.KeepAliveInterval, second)
 		atLeast(v, path+".keepalive_count", p.KeepAliveCount, 1)
 	}
-	for key, name := range map[string]string{"congestion_control": p.CongestionControl, "scheduler": p.Scheduler} {
-		if name != "" && !isToken(name) {
-			v.errorf(path+"."+key, "%s is not a name", quote(name))
-		}
+	if name := p.CongestionControl; name != "" && !isToken(name) {
+		v.errorf(path+".congestion_control", "%s is not a name", quote(name))
 	}
 	for key, size := range map[string]Size{"receive_buffer": p.ReceiveBuffer, "send_buffer": p.SendBuffer} {
 		if size != 0 {

@@ -53,7 +53,7 @@ func (p *Proxy) apply(ctx context.Context, c *config.Config) error {
 func (p *Proxy) prepare(ctx context.Context, next *plan) error {
 	c := next.config
 	for _, name := range slices.Sorted(maps.Keys(c.TCPProfiles)) {
-		next.networks[name] = p.networksOf(name, c.TCPProfiles[name])
+		next.networks[name] = p.networksOf(c, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		cfg, err := p.poolConfig(next, name)

@@ -12,12 +12,12 @@ type networks struct {
 }
 
 // networksOf gives the networks of a profile. What they do not offer is said
-// once in the life of the Proxy.
-func (p *Proxy) networksOf(name string, profile *config.TCPProfile) networks {
-	o := optionsOf(profile)
-	missing := func(feature string) { p.sayOnce("not offered by this stack", "tcp_profile", name, "feature", feature) }
-	if profile.Scheduler != "" {
-		missing("scheduler " + profile.Scheduler)
+// once in the life of the Proxy for each place.
+func (p *Proxy) networksOf(c *config.Config, name string) networks {
+	o := optionsOf(c.TCPProfiles[name])
+	at := c.At("tcp_profiles." + name).String()
+	missing := func(feature string) {
+		p.sayOnce("not offered by this stack", "tcp_profile", name, "feature", feature, "at", at)
 	}
 	n := networks{multipath: braid.WithOptions(p.network, o, missing)}
 	o.Disabled = true
@@ -25,11 +25,17 @@ func (p *Proxy) networksOf(name string, profile *config.TCPProfile) networks {
 	return n
 }
 
+// schedulers by their words.
+var schedulers = map[config.Scheduler]braid.Scheduler{
+	config.SchedulerDefault: braid.SchedulerDefault, config.SchedulerRoundRobin: braid.SchedulerRoundRobin,
+	config.SchedulerRedundant: braid.SchedulerRedundant,
+}
+
 // optionsOf turns a profile into options of connections.
 func optionsOf(profile *config.TCPProfile) braid.Options {
 	o := braid.Options{
 		Checksum: profile.Checksum, SendBuffer: int(profile.SendBuffer), RecvBuffer: int(profile.ReceiveBuffer),
-		MaxSubflows: profile.MaxSubflows,
+		MaxSubflows: profile.MaxSubflows, Scheduler: schedulers[profile.Scheduler],
 	}
 	o.TCP.NoSACK = !profile.SACK
 	o.TCP.Nagle = profile.Nagle

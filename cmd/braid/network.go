@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -13,9 +14,10 @@ import (
 
 // networkFlags say over what a command speaks.
 type networkFlags struct {
-	Stack     string   `enum:"auto,kernel,user,plain" default:"auto" help:"Multipath TCP of the kernel, Braid's own behind a TUN interface (user), or none (plain). auto takes the first that will do."`
-	Interface []string `placeholder:"NAME" help:"Use this uplink only. Repeat for more; the first carries the first subflow. Default: all."`
-	Endpoint  []string `sep:"none" placeholder:"WORDS" help:"What an uplink is used for, in the words of ip mptcp endpoint: 'dev wlan0 backup'. Repeat for more."`
+	Stack     string          `enum:"auto,kernel,user,plain" default:"auto" help:"Multipath TCP of the kernel, Braid's own behind a TUN interface (user), or none (plain). auto takes the first that will do."`
+	Interface []string        `placeholder:"NAME" help:"Use this uplink only. Repeat for more; the first carries the first subflow. Default: all."`
+	Endpoint  []string        `sep:"none" placeholder:"WORDS" help:"What an uplink is used for, in the words of ip mptcp endpoint: 'dev wlan0 backup'. Repeat for more."`
+	Scheduler braid.Scheduler `placeholder:"NAME" help:"Which path carries which bytes of those sent: default, roundrobin or redundant (every byte on every path). The kernel has one for all connections; auto takes the user stack if it is another."`
 
 	cfg braid.OpenConfig
 }
@@ -25,6 +27,10 @@ func (f *networkFlags) Validate() error {
 	if err := f.cfg.Kind.UnmarshalText([]byte(f.Stack)); err != nil {
 		return err
 	}
+	if f.cfg.Kind == braid.Plain && f.Scheduler != braid.SchedulerUnset {
+		return errors.New("--scheduler is for Multipath TCP, and --stack plain has none")
+	}
+	f.cfg.Connections.Scheduler = f.Scheduler
 	f.cfg.Interfaces = f.Interface
 	var err error
 	f.cfg.Endpoints, err = parseAll(f.Endpoint, kernel.ParseEndpoint)

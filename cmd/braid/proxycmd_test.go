@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/braid-mptcp/braid/kernel"
 )
 
 func TestProxyUsage(t *testing.T) {
@@ -70,6 +72,31 @@ func TestPrintDefault(t *testing.T) {
 	code, stdout, stderr = invoke(t.Context(), "proxy", "validate", file)
 	if want := file + ": ok, 1 listener, 1 pool\n"; code != 0 || stdout != want {
 		t.Errorf("exit code %d, %q, want %q; %s", code, stdout, want, stderr)
+	}
+}
+
+// TestValidateScheduler: a scheduler that the kernel has not is no mistake, and
+// without effect there.
+func TestValidateScheduler(t *testing.T) {
+	if err := kernel.CheckScheduler("default"); err != nil {
+		t.Skip(err)
+	}
+	for stack, want := range map[string]string{
+		"kernel": ":4:34: tcp_profiles.fast.scheduler: has no effect: scheduler roundrobin: the kernel has ", "user": "", "plain": "",
+	} {
+		file := filepath.Join(t.TempDir(), "proxy.yaml")
+		text := "network: {stack: " + stack + "}\nlisteners: {address: ':80', pool: a, tcp: fast}\npools: {a: {backends: ['1.2.3.4:5']}}\n" +
+			"tcp_profiles: {fast: {scheduler: roundrobin}, usual: {scheduler: default}}\n"
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		code, stdout, stderr := invoke(t.Context(), "proxy", "validate", file)
+		if code != 0 || !strings.HasSuffix(stdout, ": ok, 1 listener, 1 pool\n") {
+			t.Errorf("%s: exit code %d, %q, %s", stack, code, stdout, stderr)
+		}
+		if n := strings.Count(stderr, "\n"); want == "" && n != 0 || want != "" && (n != 1 || !strings.Contains(stderr, file+want)) {
+			t.Errorf("%s: got %q, want %q", stack, stderr, want)
+		}
 	}
 }
 

@@ -23,7 +23,8 @@ type validateCmd struct {
 // Help is the rest of what --help prints.
 func (*validateCmd) Help() string {
 	return `Tells all mistakes at once, each with its place. Certificates, keys and files of
-servers are read; no address is bound, no server is asked.
+servers are read; no address is bound, no server is asked. Warnings are of what has
+no effect on this host.
 
 Exit codes: 0 when there is no mistake, 1 when there are some.`
 }
@@ -45,8 +46,30 @@ func (v *validateCmd) Run(con console, p *proxyCmd) error {
 		fmt.Fprintln(con.err, err)
 		return fmt.Errorf("%s: %s", v.File, count(n, "mistake"))
 	}
+	for _, note := range withoutEffect(cfg) {
+		fmt.Fprintln(con.err, "warning:", note)
+	}
 	_, err = fmt.Fprintf(con.out, "%s: ok, %s, %s\n", v.File, count(len(cfg.Listeners), "listener"), count(len(cfg.Pools), "pool"))
 	return err
+}
+
+// withoutEffect tells of what is no mistake, and yet has no effect with the stack
+// that would be used on this host.
+func withoutEffect(cfg *config.Config) (notes []config.Error) {
+	if s := cfg.Network.Stack; s != config.StackKernel && (s != config.StackAuto || kernel.Supported() != nil) {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.TCPProfiles)) {
+		s := cfg.TCPProfiles[name].Scheduler
+		if s == "" {
+			continue
+		}
+		if err := kernel.CheckScheduler(string(s)); err != nil {
+			path := "tcp_profiles." + name + ".scheduler"
+			notes = append(notes, config.Error{Position: cfg.At(path), Path: path, Message: "has no effect: " + err.Error()})
+		}
+	}
+	return notes
 }
 
 // count says how many there are of something.

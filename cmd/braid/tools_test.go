@@ -26,6 +26,8 @@ func TestToolUsage(t *testing.T) {
 		{[]string{"get", "http://h/"}, exitUsage, "-o FILE"},
 		{[]string{"get", "http://h/x", "--sha256=abc"}, exitUsage, "64 hexadecimal digits"},
 		{[]string{"get", "http://h/x", "--stack", "magic"}, exitUsage, "--stack"},
+		{[]string{"get", "http://h/x", "--scheduler", "blest"}, exitUsage, "default, roundrobin, redundant"},
+		{[]string{"connect", "h:22", "--scheduler", "redundant", "--stack", "plain"}, exitUsage, "--stack plain has none"},
 		{[]string{"get", "http://h/x", "--endpoint", "dev"}, exitUsage, "endpoint"},
 		{[]string{"get", "http://h/x", "--retries=-1"}, exitUsage, "negative"},
 		{[]string{"get", "http://h/x", "-o", "-", "--json"}, exitUsage, "standard output"},
