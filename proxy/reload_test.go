@@ -134,7 +134,8 @@ func TestReloadUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	for i := range 60 {
+	// On a slow machine it takes more reloads until there were requests enough.
+	for i := 0; i < 60 || requests.Load() < 100 && i < 2000; i++ {
 		if err := p.Reload(context.Background(), configs[(i+1)%3]); err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +237,7 @@ func TestDrainEnds(t *testing.T) {
 		begun := time.Now()
 		err := p.Shutdown(ctx)
 		cancel()
-		if d := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || d > 2*time.Second {
+		if d := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || d > patience {
 			t.Errorf("%s: %v after %v", name, err, d)
 		}
 		if _, err := c.Read(make([]byte, 1)); err == nil {

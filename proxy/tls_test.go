@@ -162,7 +162,7 @@ func TestTLSHandshakeTimeout(t *testing.T) {
 		  web: {backends: ['127.0.0.1:1']}`)
 	c := dial(t, p.addr)
 	begun := time.Now()
-	if _, err := c.Read(make([]byte, 1)); err != io.EOF || time.Since(begun) > 5*time.Second {
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF || time.Since(begun) > patience {
 		t.Errorf("got %v after %v, want EOF", err, time.Since(begun))
 	}
 	eventually(t, "the refusal to be counted", func() bool { return p.Snapshot().Totals.Refused["tls"] == 1 })

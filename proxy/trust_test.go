@@ -134,9 +134,13 @@ func TestAcceptProxy(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			limit := "1h"
+			if tt.name == "never complete" || tt.name == "silence" {
+				limit = "300ms"
+			}
 			p := start(t, `
 				listeners: {name: web, address: 'tcp@127.0.0.1:0', pool: web, accept_proxy: `+tt.accept+`}
-				timeouts: {proxy_header: 300ms}
+				timeouts: {proxy_header: `+limit+`}
 				pools:
 				  web: {backends: [`+server.addr+`]}`)
 			c := dial(t, p.addr)
@@ -162,16 +166,13 @@ func TestProxyHeaderHoldsNobodyUp(t *testing.T) {
 	server := serveTest(t, named("ok"))
 	p := start(t, `
 		listeners: {name: web, address: 'tcp@127.0.0.1:0', pool: web, accept_proxy: {from: [127.0.0.1], optional: true}}
+		timeouts: {proxy_header: 1h}
 		pools:
 		  web: {backends: [`+server.addr+`]}`)
 	for range 5 {
 		dial(t, p.addr)
 	}
-	begun := time.Now()
 	wantBody(t, client(t), "http://"+p.addr+"/", 200, "ok")
-	if d := time.Since(begun); d > time.Second {
-		t.Errorf("it took %v", d)
-	}
 }
 
 // TestSendProxy tells servers who their clients are.

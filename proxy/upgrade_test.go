@@ -37,7 +37,7 @@ func TestWebSocket(t *testing.T) {
 		listeners:
 		- {name: plain, address: 'tcp@127.0.0.1:0', pool: web}
 		- {name: tls, address: 'tcp@127.0.0.1:0', pool: web, tls: {certificates: `+ca.issue(t, "a.example")+`}}
-		timeouts: {response_body: 300ms, keep_alive: 300ms, request: 500ms}
+		timeouts: {response_body: 1s, keep_alive: 1s, request: 1500ms}
 		oneconnect: {default: {http_reuse: always}}
 		pools:
 		  web: {backends: [`+server.addr+`]}`)
@@ -48,7 +48,7 @@ func TestWebSocket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, pause := range []time.Duration{0, 0, 800 * time.Millisecond} { // longer than the timeouts of requests
+		for _, pause := range []time.Duration{0, 0, 2 * time.Second} { // longer than the timeouts of requests
 			time.Sleep(pause)
 			want := strings.Repeat("x", 70_000)
 			c.SetReadLimit(1 << 20)

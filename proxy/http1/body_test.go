@@ -226,7 +226,7 @@ func TestClientGone(t *testing.T) {
 					time.Sleep(30 * time.Millisecond) // some sweeps
 					io.WriteString(c, testOK)
 				}
-				c.SetReadDeadline(time.Now().Add(5 * time.Second))
+				c.SetReadDeadline(time.Now().Add(patience))
 				_, err := io.Copy(io.Discard, c)
 				ended <- err == nil
 			})

@@ -203,7 +203,7 @@ func dialTest(t testing.TB, addr string) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return c.(*net.TCPConn)
 }
 
@@ -281,10 +281,14 @@ func answerAll(c net.Conn) {
 	}
 }
 
+// patience is how long a test waits for what takes a moment, however busy the
+// machine is. It is less than the default of the timeouts that end what hangs.
+const patience = 25 * time.Second
+
 // eventually waits for something that happens elsewhere.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}

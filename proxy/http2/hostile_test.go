@@ -37,7 +37,7 @@ func flood(r *raw, most int, do func(i int) error) result {
 	select {
 	case g := <-got:
 		return g
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		r.t.Fatal("the connection goes on")
 	}
 	panic("BUG: not reached")
@@ -258,7 +258,7 @@ func TestSlowReader(t *testing.T) {
 	const size = 40_000
 	p := start(t, serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Write(make([]byte, size))
-	}), func(s *http1.Settings, _ *Config) { s.Timeouts.Write = 400 * time.Millisecond })
+	}), func(s *http1.Settings, _ *Config) { s.Timeouts.Write = time.Second })
 	r := greet(t, p.addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 2000})
 	r.headers(1, true, get()...)
 	done := make(chan result, 1)
@@ -336,7 +336,7 @@ func TestIdle(t *testing.T) {
 // TestDeadlines has clients stop in the middle.
 func TestDeadlines(t *testing.T) {
 	p := start(t, serveHTTP(t, hello), func(s *http1.Settings, _ *Config) {
-		s.Timeouts.Head, s.Timeouts.Body = 200*time.Millisecond, 200*time.Millisecond
+		s.Timeouts.Head, s.Timeouts.Body = 600*time.Millisecond, 600*time.Millisecond
 	})
 	for _, tt := range []struct {
 		name string
@@ -375,7 +375,7 @@ func TestDeadlines(t *testing.T) {
 			if got := r.response(1); !got.closed {
 				t.Errorf("got %v", got)
 			}
-			if took := time.Since(began); took > 3*time.Second {
+			if took := time.Since(began); took > patience/2 {
 				t.Errorf("took %v", took)
 			}
 		})

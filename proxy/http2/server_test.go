@@ -426,7 +426,7 @@ func TestReset(t *testing.T) {
 		r.check(r.framer.WriteRSTStream(id, http2.ErrCodeCancel))
 		select {
 		case <-ended:
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the server was not let go")
 		}
 	}

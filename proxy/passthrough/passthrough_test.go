@@ -186,13 +186,13 @@ func TestResets(t *testing.T) {
 // does.
 func TestIdle(t *testing.T) {
 	alikeWays(t, func(t *testing.T, client, server way) {
-		const idle = 600 * time.Millisecond
+		const idle = time.Second
 		to := service(t, server, func(c halves) {
 			for range 10 {
 				if _, err := c.Write([]byte{1}); err != nil {
 					return
 				}
-				time.Sleep(idle / 4)
+				time.Sleep(idle / 8)
 			}
 			wantReset(t, c)
 			c.Close()

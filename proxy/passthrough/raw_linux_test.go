@@ -169,12 +169,16 @@ func TestClientGone(t *testing.T) {
 				echo := plainService(t, plainWay())
 				var d net.Dialer
 				canceled := make(chan error, 1)
+				wait := 10 * gonePatience
+				if tt.gone {
+					wait = patience
+				}
 				p := pool(t, func(ctx context.Context, network, address string) (net.Conn, error) {
 					select {
 					case <-ctx.Done():
 						canceled <- ctx.Err()
 						return nil, ctx.Err()
-					case <-time.After(10 * gonePatience):
+					case <-time.After(wait):
 						canceled <- nil
 						return d.DialContext(ctx, network, address)
 					}

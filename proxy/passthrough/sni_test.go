@@ -194,7 +194,11 @@ func TestBadHello(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newSNIRig(t, plainWay(), plainWay(), func(r *rig) { r.cfg.HelloTimeout = 300 * time.Millisecond })
+			r := newSNIRig(t, plainWay(), plainWay(), func(r *rig) {
+				if tt.want == certs.ErrHelloTimeout {
+					r.cfg.HelloTimeout = 300 * time.Millisecond
+				}
+			})
 			c := r.connect()
 			go tt.say(c)
 			io.Copy(io.Discard, c) // until it is closed, in whichever way

@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long anything may take.
-const patience = 5 * time.Second
+const patience = 25 * time.Second
 
 // Run runs all cases. start starts the proxy under test for the server at the
 // given address, without any field added to requests, and gives the proxy's
