@@ -516,36 +516,48 @@ func TestHostOverlap(t *testing.T) {
 	}
 }
 
-// TestHostLinger: a session without any path is given up after --linger.
+// TestHostLinger: a session without any path is given up after --linger, be it
+// that the address has gone or, which leaves it where it is, that the interface
+// is down.
 func TestHostLinger(t *testing.T) {
-	for _, stack := range stacks {
-		t.Run(stack, func(t *testing.T) {
-			t.Parallel()
-			h := newHosts(t)
-			h.needKernel()
-			h.echo(h.server)
-			h.takeAddress(1)
-			h.serve(h.server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
-			cmd := h.command("connect", "--stack", stack, "--linger", "2s", "10.9.9.9:2222")
-			var stderr output
-			cmd.Stderr = &stderr
-			d := h.talk(h.client, cmd)
-			d.forTime(500 * time.Millisecond)
-			h.takeAddress(0)
-			began := time.Now()
-			ended := make(chan error, 1)
-			go func() { ended <- cmd.Wait() }()
-			select {
-			case <-ended:
-			case <-time.After(patience):
-				t.Fatal("it goes on for ever")
-			}
-			if took := time.Since(began); took < 1500*time.Millisecond || took > 6*time.Second {
-				t.Errorf("given up after %v", took)
-			}
-			if code := cmd.ProcessState.ExitCode(); code != exitBroken {
-				t.Errorf("exit code %d, want %d; %s", code, exitBroken, &stderr)
-			}
-		})
+	for _, tt := range []struct {
+		what string
+		lose func(h *hosts)
+	}{
+		{"without address", func(h *hosts) { h.takeAddress(0) }},
+		{"down", func(h *hosts) { h.uplinks[0].SetUp(false) }},
+	} {
+		for _, stack := range stacks {
+			t.Run(stack+" "+tt.what, func(t *testing.T) { testLinger(t, stack, tt.lose) })
+		}
+	}
+}
+
+func testLinger(t *testing.T, stack string, lose func(h *hosts)) {
+	t.Parallel()
+	h := newHosts(t)
+	h.needKernel()
+	h.echo(h.server)
+	h.takeAddress(1)
+	h.serve(h.server, "--listen", "mptcp@:2222", "--to", "127.0.0.1:7")
+	cmd := h.command("connect", "--stack", stack, "--linger", "2s", "10.9.9.9:2222")
+	var stderr output
+	cmd.Stderr = &stderr
+	d := h.talk(h.client, cmd)
+	d.forTime(500 * time.Millisecond)
+	lose(h)
+	began := time.Now()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("it goes on for ever")
+	}
+	if took := time.Since(began); took < 1500*time.Millisecond {
+		t.Errorf("given up after %v", took)
+	}
+	if code := cmd.ProcessState.ExitCode(); code != exitBroken {
+		t.Errorf("exit code %d, want %d; %s", code, exitBroken, &stderr)
 	}
 }
