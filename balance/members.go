@@ -1,9 +1,6 @@
 package balance
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // newPool makes a pool that takes the place of old, if that is not nil, and
 // asks its source.
@@ -63,39 +60,9 @@ func (p *Pool) end(successor *Pool) {
 	p.queue.wake()
 }
 
-// update takes a list from the source.
-func (p *Pool) update(list []Backend, err error) {
-	if err == nil {
-		list, err = normalList(list)
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		p.failed(err)
-	}
-	p.mu.Lock()
-	var gone []*Member
-	var changes []Change
-	if err == nil && !p.ended {
-		gone = p.merge(list)
-		changes = p.refresh("listed")
-		p.listed, p.previous = true, nil
-	}
-	if !p.answered {
-		p.answered = true
-		close(p.first)
-	}
-	p.mu.Unlock()
-	for _, m := range gone {
-		if m.stopCheck != nil {
-			m.stopCheck()
-		}
-		p.set.leave(m)
-	}
-	p.notify(changes)
-}
-
-// merge makes the members those of list, and gives those that are gone. The lock
-// is held.
-func (p *Pool) merge(list []Backend) (gone []*Member) {
+// merge makes the members those of list, and gives those that are new and those
+// that are gone. The lock is held.
+func (p *Pool) merge(list []Backend) (come, gone []*Member) {
 	old := make(map[string]*Member, len(p.members))
 	for _, m := range p.members {
 		old[m.Name()] = m
@@ -108,6 +75,7 @@ func (p *Pool) merge(list []Backend) (gone []*Member) {
 			delete(old, b.Name)
 		} else {
 			m = p.newMember(b)
+			come = append(come, m)
 		}
 		members = append(members, m)
 	}
@@ -115,10 +83,11 @@ func (p *Pool) merge(list []Backend) (gone []*Member) {
 		gone = append(gone, m)
 	}
 	sortMembers(members)
+	sortMembers(come)
 	sortMembers(gone)
 	// Views and snapshots may hold the old slice.
 	p.members = members
-	return gone
+	return come, gone
 }
 
 // newMember makes a member and starts its checks; the lock is held.
@@ -128,7 +97,7 @@ func (p *Pool) newMember(b Backend) *Member {
 	m.server = p.set.serverFor(&p.cfg, m)
 	if before := p.previous[b.Name]; before != nil && before.leadsTo(b) {
 		m.inherit(before)
-	} else if p.listed {
+	} else if p.listed && p.cfg.SlowStart > 0 {
 		// It was added to a pool at work: slow start.
 		m.warm, m.warmSince = true, p.set.now()
 		m.state.Store(uint32(Warming))

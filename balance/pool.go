@@ -72,9 +72,9 @@ type Config struct {
 	Seed uint64
 	// Observe, if set, is told of changes of state, by any goroutine.
 	Observe func(Change)
-	// Failed, if set, is told of errors of Source, and of Dial, checks and
-	// the like as far as they are not returned. By any goroutine.
-	Failed func(pool string, err error)
+	// Listed, if set, is told when Source has another list, begins to fail or
+	// no longer does, by any goroutine.
+	Listed func(Listing)
 }
 
 // normal checks cfg and fills in the defaults.
@@ -174,8 +174,9 @@ type Pool struct {
 	first  chan struct{}  // closed when the source has answered
 
 	mu       sync.Mutex
-	answered bool // first is closed
-	listed   bool // there has been a list
+	answered bool   // first is closed
+	listed   bool   // there has been a list
+	failing  string // why the source has no list; "": it has one
 	ended    bool
 	members  []*Member          // in order of their names
 	previous map[string]*Member // of the pool this one replaces, until there is a list
@@ -396,11 +397,4 @@ func (p *Pool) SetDrain(backend string, drain bool) bool {
 	p.mu.Unlock()
 	p.notify(changes)
 	return i >= 0
-}
-
-// failed passes on an error that nobody gets.
-func (p *Pool) failed(err error) {
-	if p.cfg.Failed != nil && p.ctx.Err() == nil {
-		p.cfg.Failed(p.cfg.Name, err)
-	}
 }

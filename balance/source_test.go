@@ -330,12 +330,12 @@ func TestSourceFailure(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		var failed []error
+		var told []string
 		p := pipePool(t, nil, func(cfg *Config) {
 			cfg.Source = File{Path: path}
-			cfg.Failed = func(pool string, err error) {
+			cfg.Listed = func(l Listing) {
 				mu.Lock()
-				failed = append(failed, fmt.Errorf("%s: %w", pool, err))
+				told = append(told, fmt.Sprint(errors.Is(l.Err, ErrConfig), l.Added, l.Removed))
 				mu.Unlock()
 			}
 		})
@@ -347,20 +347,56 @@ func TestSourceFailure(t *testing.T) {
 		if err := os.WriteFile(path, []byte("nonsense"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2500 * time.Millisecond) // not when it is read
 		if got := count(names(t, p, 4, request)); got["a:80"] != 2 || got["b:80"] != 2 {
 			t.Errorf("with a broken file: %v", got)
 		}
-		if mu.Lock(); len(failed) != 1 || !errors.Is(failed[0], ErrConfig) {
-			t.Errorf("reported: %v", failed)
-		}
-		mu.Unlock()
 		if err := os.WriteFile(path, []byte("b:80\nc:80"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2500 * time.Millisecond) // not when it is read
 		if got := count(names(t, p, 4, request)); got["b:80"] != 2 || got["c:80"] != 2 {
 			t.Errorf("with a new file: %v", got)
 		}
+		mu.Lock()
+		defer mu.Unlock()
+		if want := []string{"true [] []", "false [c:80] [a:80]"}; !reflect.DeepEqual(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
 	})
+}
+
+// TestListing: whoever asks is told once of what lasts.
+func TestListing(t *testing.T) {
+	var told []Listing
+	p := pipePool(t, []Backend{{Name: "a"}}, func(cfg *Config) {
+		cfg.Listed = func(l Listing) { told = append(told, l) }
+	})
+	list := func(names ...string) (all []Backend) {
+		for _, name := range names {
+			all = append(all, Backend{Name: name, Address: name + ":80"})
+		}
+		return all
+	}
+	broken := errors.New("broken")
+	for i, step := range []struct {
+		list []Backend
+		err  error
+		want []Listing
+	}{
+		{nil, broken, []Listing{{Pool: p.Name(), Err: broken}}},
+		{nil, broken, nil},
+		{nil, ErrConfig, []Listing{{Pool: p.Name(), Err: ErrConfig}}},
+		{list("a"), nil, []Listing{{Pool: p.Name()}}},
+		{list("a"), nil, nil},
+		{list("c", "b", "a"), nil, []Listing{{Pool: p.Name(), Added: []string{"b", "c"}}}},
+		{list("b"), nil, []Listing{{Pool: p.Name(), Removed: []string{"a", "c"}}}},
+		{nil, context.Canceled, nil},
+	} {
+		told = nil
+		p.update(step.list, step.err)
+		if !reflect.DeepEqual(told, step.want) {
+			t.Errorf("step %d: told %v, want %v", i, told, step.want)
+		}
+	}
 }

@@ -177,5 +177,8 @@ func (s *webServer) serve(log *slog.Logger) {
 	}
 }
 
-// errNoPool answers for a pool that there is not.
-var errNoPool = errors.New("there is no such pool")
+// What is answered for a pool, or a server, that there is not.
+var (
+	errNoPool   = errors.New("there is no such pool")
+	errNoServer = errors.New("the pool has no such server")
+)

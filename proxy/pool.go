@@ -26,7 +26,7 @@ func (p *Proxy) poolConfig(next *plan, name string) (balance.Config, error) {
 		Check:          checkOf(pool.Check, t),
 		Retries:        balance.RetryBudget{Ratio: float64(pool.Retry.Ratio), PerSecond: orNone(pool.Retry.PerSecond)},
 		Observe:        p.observe,
-		Failed:         p.poolFailed,
+		Listed:         p.listed,
 	}
 	if pool.Retry.Ratio == 0 {
 		b.Retries.Ratio = -1
@@ -151,7 +151,11 @@ func (p *Proxy) observe(c balance.Change) {
 	p.log.Log(context.Background(), level, "server "+c.To.String(), "pool", c.Pool, "backend", c.Backend, "before", c.From.String(), "why", c.Why)
 }
 
-// poolFailed is told of errors that nobody gets.
-func (p *Proxy) poolFailed(pool string, err error) {
-	p.log.Warn("pool", "pool", pool, "error", err)
+// listed says what has become of the list of a pool's servers.
+func (p *Proxy) listed(l balance.Listing) {
+	if l.Err != nil {
+		p.log.Warn("servers cannot be listed; those from before stay", "pool", l.Pool, "error", l.Err)
+		return
+	}
+	p.log.Info("servers listed", "pool", l.Pool, "added", l.Added, "removed", l.Removed)
 }

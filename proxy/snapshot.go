@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid"
-	"github.com/braid-mptcp/braid/balance"
 	"github.com/braid-mptcp/braid/config"
 	"github.com/braid-mptcp/braid/proxy/accesslog"
 	"github.com/braid-mptcp/braid/proxy/status"
@@ -93,7 +92,7 @@ func (p *Proxy) drainBackend(pool, backend string, on bool) error {
 		return errNoPool
 	}
 	if !b.SetDrain(backend, on) {
-		return balance.ErrNoBackend
+		return errNoServer
 	}
 	return nil
 }
