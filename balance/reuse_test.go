@@ -83,7 +83,7 @@ func TestMaxReuse(t *testing.T) {
 
 func TestMaxAge(t *testing.T) {
 	server := newServer(t, nil)
-	const age = 300 * time.Millisecond
+	const age = 600 * time.Millisecond
 	p := poolOf(t, func(cfg *Config) { cfg.Reuse = Reuse{Mode: ReuseAlways, MaxAge: age, MaxReuse: Unlimited} }, server)
 	client := clientAt(t, "10.0.0.1")
 	begin := time.Now()

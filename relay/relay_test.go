@@ -21,7 +21,7 @@ import (
 	"github.com/braid-mptcp/braid/link"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // dialer and listener are one side of a way to connect.
 type way struct {
@@ -242,17 +242,22 @@ func TestBroken(t *testing.T) {
 		r.wantLog("connection ended", "end=", "reset")
 	})
 	everyWay(t, func(t *testing.T, w way) {
-		ended := make(chan error, 1)
+		const half = "half a str"
+		began, ended := make(chan error, 1), make(chan error, 1)
 		to := service(t, func(c *net.TCPConn) {
 			defer c.Close()
-			_, err := io.Copy(io.Discard, c)
+			_, err := io.CopyN(io.Discard, c, int64(len(half)))
+			began <- err
+			_, err = io.Copy(io.Discard, c)
 			ended <- err
 		})
 		c := newRig(t, w, to, nil).connect()
-		if _, err := c.Write([]byte("half a str")); err != nil {
+		if _, err := io.WriteString(c, half); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(50 * time.Millisecond) // let it pass: a reset may overtake it
+		if err := <-began; err != nil { // a reset may overtake what was sent
+			t.Fatal(err)
+		}
 		abort(c)
 		c.Close()
 		select {
