@@ -33,9 +33,6 @@ type userNetwork struct {
 }
 
 func openUser(_ context.Context, cfg OpenConfig) (Network, error) {
-	if err := cfg.checkInterfaces(); err != nil {
-		return nil, err
-	}
 	in, err := newInstallation(&cfg)
 	if err != nil {
 		return nil, err
@@ -277,6 +274,9 @@ func (n *userNetwork) listen(network, address string, o *Options, sockets socket
 	outer, err := (&plainNetwork{sockets: sockets}).Listen(network, address)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := outer.(*nagleListener); !ok {
+		outer = newNagleListener(outer, false) // which may change
 	}
 	l, err := n.forward(network, outer, o)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/braid-mptcp/braid/cc"
 	"github.com/braid-mptcp/braid/host"
@@ -214,22 +215,30 @@ func (s *socketOptions) connected(c net.Conn) net.Conn {
 // listener finishes what l accepts.
 func (s *socketOptions) listener(l net.Listener) net.Listener {
 	if s.nagle {
-		return nagleListener{l, s}
+		return newNagleListener(l, true)
 	}
 	return l
 }
 
-// nagleListener accepts connections with Nagle's algorithm on.
+// nagleListener accepts connections with Nagle's algorithm on, or off. It is
+// package net that switches it off on each.
 type nagleListener struct {
 	net.Listener
-	s *socketOptions
+	on atomic.Bool
+}
+
+func newNagleListener(l net.Listener, on bool) *nagleListener {
+	n := &nagleListener{Listener: l}
+	n.on.Store(on)
+	return n
 }
 
 // Accept implements net.Listener.
-func (l nagleListener) Accept() (net.Conn, error) {
+func (l *nagleListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return l.s.connected(c), nil
+	o := socketOptions{nagle: l.on.Load()}
+	return o.connected(c), nil
 }

@@ -35,4 +35,8 @@ func (s *socketOptions) control(iface string) func(network, address string, c sy
 	return bindTo(iface)
 }
 
+func (s *socketOptions) change(int, bool) []error {
+	return []error{errors.New("needs Linux, this is " + runtime.GOOS)}
+}
+
 func sysctl(string) string { return "" }
