@@ -87,10 +87,12 @@ func isTimeout(err error) bool {
 }
 
 // reason leaves the addresses out of an error, which are in the log already.
+// Copying from socket to socket wraps errors in others of the kind; the
+// innermost says what failed.
 func reason(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Op + ": " + op.Err.Error()
+	text := err.Error()
+	for op := (*net.OpError)(nil); errors.As(err, &op); err = op.Err {
+		text = op.Op + ": " + op.Err.Error()
 	}
-	return err.Error()
+	return text
 }
