@@ -180,6 +180,13 @@ func pauseAfter(failures int, progress bool) time.Duration {
 	return min(first<<min(failures-1, 5), longest)
 }
 
+func when(pause time.Duration) string {
+	if pause == 0 {
+		return "at once"
+	}
+	return "in " + pause.String()
+}
+
 // fetchAll asks until the whole file is there.
 func (g *download) fetchAll(ctx context.Context) error {
 	failures, asked := 0, false // asked: once more without a range
@@ -202,7 +209,7 @@ func (g *download) fetchAll(ctx context.Context) error {
 			return err
 		}
 		pause := pauseAfter(failures, progress)
-		g.tell("", fmt.Sprintf("tried again in %v: %v", pause, err))
+		g.tell("", fmt.Sprintf("tried again %s: %v", when(pause), err))
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():

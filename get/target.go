@@ -151,7 +151,7 @@ func (t *target) begin(o *origin) error {
 	}
 	b, err := json.MarshalIndent(o, "", "\t")
 	if err == nil {
-		err = os.WriteFile(t.name+metaSuffix, append(b, '\n'), 0o666)
+		err = os.WriteFile(t.name+metaSuffix, append(b, '\n'), 0o600) // URLs hold passwords and tokens
 	}
 	if err != nil {
 		return fileError(err)

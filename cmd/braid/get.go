@@ -35,6 +35,9 @@ func (*getCmd) Help() string {
 What has arrived is kept in FILE.part until the file is complete; the same
 command goes on from there.
 
+HTTPS_PROXY and HTTP_PROXY name a proxy, NO_PROXY what is asked without one, and
+SSL_CERT_FILE authorities to trust in place of the system's.
+
 Exit codes: 0 when the file is complete, 1 when the network or the server
 failed, 2 for a mistake in the usage, 4 when the server refuses (404 Not Found),
 5 when the SHA-256 is wrong, 6 when the file cannot be written (disk full), 130
