@@ -116,6 +116,9 @@ func (cfg *OpenConfig) warn(format string, args ...any) {
 // and go, and takes its additions back in Close. The user stack cannot do
 // without that right: it has to make a TUN interface and route to it.
 func Open(ctx context.Context, cfg OpenConfig) (Network, error) {
+	if err := cfg.checkInterfaces(); err != nil {
+		return nil, err
+	}
 	switch cfg.Kind {
 	case Kernel:
 		return openKernel(ctx, cfg)
@@ -135,9 +138,12 @@ func Open(ctx context.Context, cfg OpenConfig) (Network, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	cfg.warn("plain TCP, over one path: kernel stack: %v; user stack: %v", kernelErr, userErr)
+	cfg.warn("plain TCP, over one path: kernel stack: %v; user stack: %v", unprefixed(kernelErr), unprefixed(userErr))
 	return openPlain(cfg), nil
 }
+
+// unprefixed is what err says, without the name of this package.
+func unprefixed(err error) string { return strings.TrimPrefix(err.Error(), "braid: ") }
 
 // KindOf tells which implementation n uses. Auto stands for one that is not
 // known here.

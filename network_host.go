@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -191,17 +192,14 @@ func (cfg *OpenConfig) checkInterfaces() error {
 			names = append(names, i.Name)
 		}
 	}
-	found := len(cfg.Interfaces) == 0
+	isKnown := func(name string) bool { return known[name] }
+	if len(cfg.Interfaces) > 0 && !slices.ContainsFunc(cfg.Interfaces, isKnown) {
+		return fmt.Errorf("braid: no interface %s; there are %s", strings.Join(cfg.Interfaces, ", "), strings.Join(names, ", "))
+	}
 	for _, name := range wanted {
 		if !known[name] {
 			cfg.warn("no interface %s now; there are %s", name, strings.Join(names, ", "))
 		}
-	}
-	for _, name := range cfg.Interfaces {
-		found = found || known[name]
-	}
-	if !found {
-		return fmt.Errorf("braid: no interface %s; there are %s", strings.Join(cfg.Interfaces, ", "), strings.Join(names, ", "))
 	}
 	return nil
 }

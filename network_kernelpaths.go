@@ -26,9 +26,6 @@ type kernelPaths struct {
 }
 
 func keepKernelPaths(_ context.Context, cfg OpenConfig) (pathKeeper, error) {
-	if err := cfg.checkInterfaces(); err != nil {
-		return nil, err
-	}
 	for _, e := range cfg.Endpoints {
 		if e.ID != 0 && !e.Addr.IsValid() {
 			return nil, fmt.Errorf("%w: endpoint %q: an id is for one address, which has to be named", ErrFeature, e)

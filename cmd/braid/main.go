@@ -1,5 +1,6 @@
-// Command braid is Multipath TCP for people: it shows what it does (demo) and
-// what it is (version).
+// Command braid is Multipath TCP for people: it shows what that does (demo),
+// downloads (get), carries sessions (connect) and puts it in front of servers
+// (serve, proxy), and prepares hosts for it (paths).
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -63,7 +65,7 @@ func run(ctx context.Context, args []string, con console) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(con.err, "braid: %v\nbraid --help says more\n", err)
+		fmt.Fprintf(con.err, "braid: %v\n%s --help says more\n", err, chosen(err))
 		return exitUsage
 	}
 	err = parsed.Run()
@@ -78,10 +80,19 @@ func run(ctx context.Context, args []string, con console) int {
 		}
 		return exitInterrupted
 	}
-	fmt.Fprintf(con.err, "braid: %v\n", err)
+	fmt.Fprintf(con.err, "braid: %s\n", strings.TrimPrefix(err.Error(), "braid: ")) // it may come from the package of that name
 	var coded exitError
 	if errors.As(err, &coded) {
 		return coded.code
 	}
 	return exitFailed
+}
+
+// chosen is the command that was being typed when the parser gave up.
+func chosen(err error) string {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
+		return parse.Context.Selected().FullPath()
+	}
+	return "braid"
 }

@@ -22,6 +22,8 @@ func TestToolUsage(t *testing.T) {
 	}{
 		{[]string{"get", "--help"}, 0, "Exit codes"},
 		{[]string{"get"}, exitUsage, "<url>"},
+		{[]string{"get"}, exitUsage, "braid get --help says more"},
+		{[]string{"nosuch"}, exitUsage, "braid --help says more"},
 		{[]string{"get", "ftp://h/x"}, exitUsage, "http://"},
 		{[]string{"get", "http://h/"}, exitUsage, "-o FILE"},
 		{[]string{"get", "http://h/x", "--sha256=abc"}, exitUsage, "64 hexadecimal digits"},
@@ -31,7 +33,7 @@ func TestToolUsage(t *testing.T) {
 		{[]string{"get", "http://h/x", "--endpoint", "dev"}, exitUsage, "endpoint"},
 		{[]string{"get", "http://h/x", "--retries=-1"}, exitUsage, "negative"},
 		{[]string{"get", "http://h/x", "-o", "-", "--json"}, exitUsage, "standard output"},
-		{[]string{"get", "http://h/x", "--interface", "nosuch0"}, exitFailed, "no interface nosuch0"},
+		{[]string{"get", "http://h/x", "--interface", "nosuch0"}, exitFailed, "braid: no interface nosuch0; there are "},
 		{[]string{"connect", "--help"}, 0, "ProxyCommand"},
 		{[]string{"connect"}, exitUsage, "<address>"},
 		{[]string{"connect", "host"}, exitUsage, "HOST:PORT"},

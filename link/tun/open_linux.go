@@ -86,7 +86,7 @@ func openQueue(cfg Config, flags uint16) (*Device, error) {
 func openError(what string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w (%s: %w)", ErrPermission, what, err)
+		return fmt.Errorf("%w: %w", ErrPermission, err)
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 		return fmt.Errorf("%w (%w)", ErrNoDriver, err)
 	case errors.Is(err, unix.EINVAL):
