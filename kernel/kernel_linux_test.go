@@ -238,7 +238,7 @@ func TestPiecewiseInfo(t *testing.T) {
 	client, _ := p.connect(t, "10.0.1.2:80")
 	waitFor(t, "two subflows", func() bool { return established(fullInfo(t, client)) == 2 })
 	var pieces FullInfo
-	err := client.control(func(fd int) (err error) {
+	err := control(client, func(fd int) (err error) {
 		pieces, err = readPiecewise(fd)
 		return err
 	})
@@ -258,7 +258,7 @@ func TestPiecewiseInfo(t *testing.T) {
 	// More subflows than there is room for at first.
 	var small FullInfo
 	var total int
-	err = client.control(func(fd int) (err error) {
+	err = control(client, func(fd int) (err error) {
 		small, total, err = readFullInfoOf(fd, 1)
 		return err
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"syscall"
 )
 
 var errSystem = fmt.Errorf("%w: %s is not Linux", ErrUnsupported, runtime.GOOS)
@@ -22,8 +23,14 @@ func (c *Conn) Info() (Info, error) { return Info{}, ErrNotMPTCP }
 // FullInfo fails with ErrNotMPTCP.
 func (c *Conn) FullInfo() (FullInfo, error) { return FullInfo{}, ErrNotMPTCP }
 
+// FullInfoOf fails with ErrNotMPTCP.
+func FullInfoOf(syscall.Conn) (FullInfo, error) { return FullInfo{}, ErrNotMPTCP }
+
 // TCPInfo fails with ErrUnsupported.
 func (c *Conn) TCPInfo() (TCPInfo, error) { return TCPInfo{}, errSystem }
+
+// TCPInfoOf fails with ErrUnsupported.
+func TCPInfoOf(syscall.Conn) (TCPInfo, error) { return TCPInfo{}, errSystem }
 
 // PathManager administers the path manager of Linux.
 type PathManager struct{}

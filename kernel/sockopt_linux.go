@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -61,7 +62,7 @@ func reason(err error) string {
 // peer has no MPTCP or the connection fell back.
 func (c *Conn) IsMPTCP() (bool, error) {
 	var is int
-	err := c.control(func(fd int) (err error) {
+	err := control(c, func(fd int) (err error) {
 		is, err = unix.GetsockoptInt(fd, unix.IPPROTO_TCP, optTCPIsMPTCP)
 		return err
 	})
@@ -74,7 +75,7 @@ func (c *Conn) IsMPTCP() (bool, error) {
 // Info reads MPTCP_INFO. The error is ErrNotMPTCP for a connection that is
 // plain TCP.
 func (c *Conn) Info() (info Info, err error) {
-	err = c.control(func(fd int) (err error) {
+	err = control(c, func(fd int) (err error) {
 		info, err = readInfo(fd)
 		return err
 	})
@@ -84,8 +85,11 @@ func (c *Conn) Info() (info Info, err error) {
 // FullInfo reads MPTCP_FULL_INFO, or, before Linux 6.6, MPTCP_INFO and the
 // subflows by two more calls. The error is ErrNotMPTCP for a connection that is
 // plain TCP.
-func (c *Conn) FullInfo() (info FullInfo, err error) {
-	err = c.control(func(fd int) (err error) {
+func (c *Conn) FullInfo() (FullInfo, error) { return FullInfoOf(c.TCPConn) }
+
+// FullInfoOf is Conn.FullInfo for any connection of the kernel's.
+func FullInfoOf(c syscall.Conn) (info FullInfo, err error) {
+	err = control(c, func(fd int) (err error) {
 		// Most connections of a busy server are plain TCP, and short: asking for
 		// more than this would cost more than they do.
 		if p, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err == nil && p == unix.IPPROTO_TCP {
@@ -102,8 +106,11 @@ func (c *Conn) FullInfo() (info FullInfo, err error) {
 
 // TCPInfo reads TCP_INFO: of an MPTCP connection's first subflow, or of the
 // connection itself if it is plain TCP.
-func (c *Conn) TCPInfo() (info TCPInfo, err error) {
-	err = c.control(func(fd int) error {
+func (c *Conn) TCPInfo() (TCPInfo, error) { return TCPInfoOf(c.TCPConn) }
+
+// TCPInfoOf is Conn.TCPInfo for any connection of the kernel's.
+func TCPInfoOf(c syscall.Conn) (info TCPInfo, err error) {
+	err = control(c, func(fd int) error {
 		b := make([]byte, tcpInfoSize)
 		n, err := getsockopt(fd, unix.IPPROTO_TCP, unix.TCP_INFO, b)
 		info = decodeTCPInfo(b[:n])
@@ -113,7 +120,7 @@ func (c *Conn) TCPInfo() (info TCPInfo, err error) {
 }
 
 // control runs f on the connection's descriptor.
-func (c *Conn) control(f func(fd int) error) error {
+func control(c syscall.Conn, f func(fd int) error) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
