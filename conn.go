@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/braid-mptcp/braid/host"
+	"github.com/braid-mptcp/braid/internal/rawsock"
 	"github.com/braid-mptcp/braid/kernel"
 )
 
@@ -28,7 +29,9 @@ func InfoOf(c net.Conn) (info Info, ok bool) {
 		case *kernel.Conn:
 			return kernelInfo(layer), true
 		case *net.TCPConn:
-			return kernelInfo(kernel.Wrap(layer)), true
+			return kernelInfo(layer), true
+		case *rawsock.Conn:
+			return kernelInfo(layer), true
 		case interface{ NetConn() net.Conn }:
 			c = layer.NetConn()
 		default:

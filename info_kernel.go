@@ -2,10 +2,18 @@ package braid
 
 import (
 	"math"
+	"net"
+	"syscall"
 
 	"github.com/braid-mptcp/braid/kernel"
 	"github.com/braid-mptcp/braid/tcp"
 )
+
+// kernelConn is a connection of the kernel's, whoever accepted it.
+type kernelConn interface {
+	net.Conn
+	syscall.Conn
+}
 
 // kernelInfo says of a connection of the kernel's what the kernel tells. It
 // does not tell why a connection is plain TCP (Fallback stays None), the peer's
@@ -13,8 +21,8 @@ import (
 // those fields are zero. Subflows that have ended are not in it. BytesWritten
 // is what was sent, which leaves out what still waits in the send buffer, and
 // is known from Linux 6.5 on.
-func kernelInfo(c *kernel.Conn) Info {
-	full, err := c.FullInfo()
+func kernelInfo(c kernelConn) Info {
+	full, err := kernel.FullInfoOf(c)
 	if err == nil && !full.Fallback {
 		info := Info{
 			Multipath:    true,
@@ -37,11 +45,11 @@ func kernelInfo(c *kernel.Conn) Info {
 }
 
 // plainInfo says of a connection that is plain TCP what the kernel tells.
-func plainInfo(c *kernel.Conn) Info {
+func plainInfo(c kernelConn) Info {
 	sf := kernel.Subflow{Local: addrPort(c.LocalAddr()), Remote: addrPort(c.RemoteAddr())}
 	info := Info{}
 	var err error
-	if sf.TCP, err = c.TCPInfo(); err != nil {
+	if sf.TCP, err = kernel.TCPInfoOf(c); err != nil {
 		info.Err = err
 	}
 	info.BytesWritten = sentOnce(&sf.TCP)

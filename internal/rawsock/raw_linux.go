@@ -1,5 +1,6 @@
 // Package rawsock finds the sockets beneath connections, for code that reads and
-// writes them without package net in between.
+// writes them without package net in between, and accepts connections that are
+// little more than their socket.
 package rawsock
 
 import (
@@ -17,6 +18,8 @@ import (
 func Of(c net.Conn) syscall.RawConn {
 	var sc syscall.Conn
 	switch c := c.(type) {
+	case *Conn:
+		sc = c
 	case *net.TCPConn:
 		sc = c
 	case *kernel.Conn:

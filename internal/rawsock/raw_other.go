@@ -1,7 +1,8 @@
 //go:build !linux
 
 // Package rawsock finds the sockets beneath connections, for code that reads and
-// writes them without package net in between.
+// writes them without package net in between, and accepts connections that are
+// little more than their socket.
 package rawsock
 
 import (
@@ -19,3 +20,9 @@ func IsTCP(syscall.Conn) bool { return false }
 
 // IsMPTCP is false likewise.
 func IsMPTCP(syscall.Conn) bool { return false }
+
+// Conn is what Linux's Listen makes: here nobody does.
+type Conn struct{ *net.TCPConn }
+
+// Listen gives l itself.
+func Listen(l net.Listener) net.Listener { return l }
