@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/braid-mptcp/braid/config"
+	"github.com/braid-mptcp/braid/internal/rawsock"
 )
 
 // socket is an address that connections are accepted at. It outlives reloads
@@ -75,9 +76,18 @@ func (p *Proxy) listen(ctx context.Context, a config.Address, n networks) (net.L
 	case network == config.NetworkUnix:
 		return listenUnix(ctx, a.Path)
 	case network.Multipath():
-		return n.multipath.Listen(family(network), a.HostPort())
+		return bare(n.multipath.Listen(family(network), a.HostPort()))
 	}
-	return n.plain.Listen(family(network), a.HostPort())
+	return bare(n.plain.Listen(family(network), a.HostPort()))
+}
+
+// bare has connections accepted with few system calls, where they are the
+// kernel's.
+func bare(l net.Listener, err error) (net.Listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	return rawsock.Listen(l), nil
 }
 
 // inherited takes a socket that was handed over, or all those of a name.
