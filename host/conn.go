@@ -321,7 +321,8 @@ func (c *Conn) stopLinger() {
 }
 
 // LocalAddr implements net.Conn: a *net.TCPAddr with the address of the first
-// subflow, even after that has gone.
+// subflow, even after that has gone. Of an accepted connection it is the one
+// that the peer connected to, where stack.Address.Public says so.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr implements net.Conn, with the same meaning as LocalAddr.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"sync"
 	"testing"
@@ -279,6 +280,31 @@ func (u *unpluggable) Read(pkts []link.Packet) (int, error) {
 		err = errUnplugged
 	}
 	return n, err
+}
+
+// TestPublicAddress: behind a port forward, an accepted connection has the
+// address that its client connected to.
+func TestPublicAddress(t *testing.T) {
+	h := newHosts(t, 1)
+	behind, public := netip.MustParseAddr("10.0.1.9"), netip.MustParseAddr("192.0.2.9")
+	if err := h.server.AddAddress(h.far[0], stack.Address{Addr: behind, Public: public, Bits: 24}); err != nil {
+		t.Fatal(err)
+	}
+	l := h.listen(t)
+	for _, tt := range []struct{ dial, want string }{{"10.0.1.9:80", "192.0.2.9:80"}, {"10.0.1.2:80", "10.0.1.2:80"}} {
+		c, err := h.client.DialContext(t.Context(), "tcp", tt.dial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := l.AcceptConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.LocalAddr().String(); got != tt.want {
+			t.Errorf("dialled %s: got %s, want %s", tt.dial, got, tt.want)
+		}
+		closeBoth(t, c, s)
+	}
 }
 
 func TestDeviceFails(t *testing.T) {

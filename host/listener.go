@@ -98,6 +98,8 @@ func (l *Listener) AcceptConn() (*Conn, error) {
 		}
 		if core, ok := l.core.Accept(); ok {
 			c := s.newConn(core, connOpen)
+			at := core.LocalAddr()
+			c.local = net.TCPAddrFromAddrPort(netip.AddrPortFrom(s.stack.PublicAddr(at.Addr()), at.Port()))
 			s.leave(now)
 			return c, nil
 		}

@@ -93,6 +93,15 @@ func (s *Stack) SetBackup(now time.Time, addr netip.Addr, backup bool) error {
 	return nil
 }
 
+// PublicAddr gives the address under which peers reach one of the stack's: its
+// Public one, where it has one.
+func (s *Stack) PublicAddr(addr netip.Addr) netip.Addr {
+	if a, ok := s.address(addr); ok && a.Public.IsValid() {
+		return a.Public
+	}
+	return addr
+}
+
 func (s *Stack) address(a netip.Addr) (*Address, bool) {
 	for i := range s.addrs {
 		if s.addrs[i].Addr == a {
