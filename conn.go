@@ -18,9 +18,9 @@ type Conn = host.Conn
 // *tls.Conn does. For other connections ok is false.
 //
 // The kernel tells less than the user stack: not why a connection is plain TCP,
-// nor the peer's token, address IDs, who opened a subflow, which subflows are
-// backups, or buffer sizes. These fields are zero. Its Info lists no subflow
-// that has ended and is worth little once the connection was closed.
+// nor the peer's token, the scheduler, address IDs, who opened a subflow, which
+// subflows are backups, or buffer sizes. These fields are zero. Its Info lists no
+// subflow that has ended and is worth little once the connection was closed.
 func InfoOf(c net.Conn) (info Info, ok bool) {
 	for {
 		switch layer := c.(type) {

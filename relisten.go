@@ -41,7 +41,7 @@ func SetOptions(l net.Listener, o Options) error {
 			return err
 		}
 		if o.TCP.Nagle && acceptsByNet(l) {
-			lacks = append(lacks, errors.New("Nagle's algorithm: package net switches it off"))
+			lacks = append(lacks, errors.New("package net switches Nagle's algorithm off"))
 		}
 		if lacks != nil {
 			return fmt.Errorf("%w by a socket that listens already: %w", ErrFeature, errors.Join(lacks...))

@@ -108,7 +108,7 @@ func (p *Proxy) bind(ctx context.Context, next *plan) error {
 			if err != nil {
 				return fmt.Errorf("listener %s: %w", l.Name, err)
 			}
-			s := &socket{Listener: nl, address: a, multipath: listenNetwork(a).Multipath() || acceptsMultipath(nl)}
+			s := &socket{Listener: nl, address: a, options: next.networks[l.TCP].options, multipath: listenNetwork(a).Multipath() || acceptsMultipath(nl)}
 			next.sockets[key] = s
 			next.opened = append(next.opened, s)
 		}
@@ -178,7 +178,10 @@ func (p *Proxy) commit(next *plan) {
 	p.state.Store(now)
 	for _, l := range c.Listeners {
 		for i := range l.Address {
-			now.sockets[socketKey(l, i)].owner.Store(now.listeners[l.Name])
+			s := now.sockets[socketKey(l, i)]
+			s.owner.Store(now.listeners[l.Name])
+			s.deferAccept(l)
+			p.adapt(s, l, next.networks[l.TCP])
 		}
 	}
 	p.pages.commit(c, next.pages)

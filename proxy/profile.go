@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"reflect"
+
 	"github.com/braid-mptcp/braid"
 	"github.com/braid-mptcp/braid/config"
 )
@@ -9,6 +11,7 @@ import (
 type networks struct {
 	multipath braid.Network
 	plain     braid.Network // TCP without multipath
+	options   braid.Options
 }
 
 // networksOf gives the networks of a profile. What they do not offer is said
@@ -19,7 +22,7 @@ func (p *Proxy) networksOf(c *config.Config, name string) networks {
 	missing := func(feature string) {
 		p.sayOnce("not offered by this stack", "tcp_profile", name, "feature", feature, "at", at)
 	}
-	n := networks{multipath: braid.WithOptions(p.network, o, missing)}
+	n := networks{multipath: braid.WithOptions(p.network, o, missing), options: o}
 	o.Disabled = true
 	n.plain = braid.WithOptions(p.network, o, missing)
 	return n
@@ -45,6 +48,21 @@ func optionsOf(profile *config.TCPProfile) braid.Options {
 	o.TCP.KeepAlive.Interval = profile.KeepAliveInterval.D()
 	o.TCP.KeepAlive.Count = profile.KeepAliveCount
 	return o
+}
+
+// adapt gives connections to come at an address that stays the TCP profile as it
+// is now. Sockets that were handed over keep what they came with.
+func (p *Proxy) adapt(s *socket, l *config.Listener, n networks) {
+	if network := s.address.Network; network == config.NetworkFD || network == config.NetworkUnix || reflect.DeepEqual(s.options, n.options) {
+		return
+	}
+	s.options = n.options
+	o := n.options
+	o.Disabled = !listenNetwork(s.address).Multipath()
+	if err := braid.SetOptions(s.Listener, o); err != nil {
+		p.log.Warn("a part of the TCP profile takes effect at this address with a restart",
+			"listener", l.Name, "address", s.address.String(), "tcp_profile", l.TCP, "error", err)
+	}
 }
 
 // sayOnce warns of something, unless it has been said.

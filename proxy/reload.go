@@ -13,7 +13,8 @@ import (
 
 // Reload puts another configuration in force without ending a connection.
 // Listeners that stay keep their sockets, new ones are bound before anything
-// changes, and the connections of those that are gone end with their next
+// changes, those that stay give connections to come what their TCP profile says
+// now, and the connections of listeners that are gone end with their next
 // response, or when timeouts.drain is over. With an error all is as before.
 func (p *Proxy) Reload(ctx context.Context, c *config.Config) error {
 	p.mu.Lock()
@@ -55,13 +56,6 @@ func (p *Proxy) sayUnchanged(before, now *config.Config) {
 	}
 	if braid.KindOf(p.network) == braid.Plain && now.Network.Stack != config.StackPlain && !multipathUse(before).any() && multipathUse(now).any() {
 		p.log.Warn("addresses of Multipath TCP speak plain TCP until a restart, since there were none at the start")
-	}
-	for _, l := range now.Listeners {
-		for _, old := range before.Listeners {
-			if old.Name == l.Name && !reflect.DeepEqual(before.TCPProfiles[old.TCP], now.TCPProfiles[l.TCP]) {
-				p.log.Warn("addresses that stay keep their TCP profile until a restart", "listener", l.Name)
-			}
-		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/braid-mptcp/braid"
 	"github.com/braid-mptcp/braid/config"
 	"github.com/braid-mptcp/braid/internal/rawsock"
 )
@@ -24,7 +25,9 @@ type socket struct {
 	gone    atomic.Bool // closed by us
 	// multipath says that clients may speak Multipath TCP.
 	multipath bool
-	started   bool // guarded by the Proxy's lock
+	// Guarded by the Proxy's lock:
+	started bool
+	options braid.Options // of connections to come
 }
 
 // Accept implements net.Listener. A connection for which there is no room keeps
@@ -88,6 +91,14 @@ func bare(l net.Listener, err error) (net.Listener, error) {
 		return nil, err
 	}
 	return rawsock.Listen(l), nil
+}
+
+// deferAccept has the kernel hold connections back as the listener wants it.
+// Sockets that were handed over keep what they came with.
+func (s *socket) deferAccept(l *config.Listener) {
+	if s.address.Network != config.NetworkFD {
+		rawsock.DeferAccept(s.Listener, l.DeferAccept && (l.Mode == config.ModeHTTP || l.TLS != nil))
+	}
 }
 
 // inherited takes a socket that was handed over, or all those of a name.
