@@ -111,6 +111,7 @@ const DefaultProfile = "default"
 func (l *Listener) setDefaults() {
 	l.Mode = ModeHTTP
 	l.HTTP2 = true
+	l.DeferAccept = true
 	l.TCP = DefaultProfile
 }
 

@@ -14,6 +14,12 @@ type Listener struct {
 	HTTP2 bool `yaml:"http2"`
 	// Expect a PROXY header from a load balancer in front.
 	AcceptProxy *AcceptProxy `yaml:"accept_proxy"`
+	// Have the kernel hold a connection back until the client has said
+	// something, for a second at most: a connection then costs less to serve.
+	// It concerns addresses of TCP (`tcp@`) whose clients speak first, in mode
+	// `http` or with TLS. At addresses of Multipath TCP further paths would
+	// have to wait for that second, so it is not done there.
+	DeferAccept bool `yaml:"defer_accept"`
 	// The TCP profile of connections accepted here.
 	TCP string `yaml:"tcp"`
 	// The pool for what no route takes; empty: none.

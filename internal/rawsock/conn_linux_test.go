@@ -479,3 +479,61 @@ func TestOthers(t *testing.T) {
 		t.Error("a wrapper was looked through")
 	}
 }
+
+// TestDeferAccept: a client that says nothing is accepted later, with what it
+// has said by then.
+func TestDeferAccept(t *testing.T) {
+	everyWay(t, func(t *testing.T, w way) {
+		l := w.listen(t)
+		setting := func() (seconds int) {
+			raw, _ := l.(syscall.Conn).SyscallConn()
+			raw.Control(func(fd uintptr) {
+				var err error
+				if seconds, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT); err != nil {
+					t.Error(err)
+				}
+			})
+			return seconds
+		}
+		DeferAccept(l, true)
+		if got := setting() > 0; got == w.multipath {
+			t.Fatalf("connections are held back: %v", got)
+		}
+		began := time.Now()
+		client := w.dial(t, l)
+		speaks := make(chan time.Time, 1)
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			speaks <- time.Now()
+			io.WriteString(client, "request")
+		}()
+		nc, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted := time.Now()
+		b := make([]byte, 100)
+		n, err := nc.Read(b)
+		if err != nil || string(b[:n]) != "request" {
+			t.Errorf("read %q, %v", b[:n], err)
+		}
+		said := <-speaks // after a second nobody is held back
+		if !w.multipath && accepted.Before(said) && accepted.Sub(began) < 900*time.Millisecond {
+			t.Errorf("accepted after %v, %v too early", accepted.Sub(began), said.Sub(accepted))
+		}
+		nc.Close()
+		DeferAccept(l, false)
+		if got := setting(); got != 0 {
+			t.Errorf("connections are still held back for %d s", got)
+		}
+		silent := w.dial(t, l)
+		if nc, err = l.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		if nc.RemoteAddr().String() != silent.LocalAddr().String() {
+			t.Error("another connection was accepted")
+		}
+	})
+	DeferAccept(nil, true)
+}

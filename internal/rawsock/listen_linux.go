@@ -118,6 +118,30 @@ func (l *listener) Close() error {
 // SyscallConn implements syscall.Conn.
 func (l *listener) SyscallConn() (syscall.RawConn, error) { return l.raw, nil }
 
+// DeferAccept has the kernel keep connections from being accepted at l for as
+// long as the client says nothing, though for not much more than a second: who
+// accepts one then need not wait for what it says (TCP_DEFER_ACCEPT, tcp(7)).
+//
+// It is for sockets of TCP, and switched off at others. A subflow that joins a
+// connection says nothing of its own (RFC 8684 section 3.2), and a Multipath TCP
+// socket would keep it waiting for that second.
+func DeferAccept(l net.Listener, on bool) {
+	s, ok := l.(syscall.Conn)
+	if !ok {
+		return
+	}
+	seconds := 0
+	if on && IsTCP(s) {
+		seconds = 1
+	}
+	if raw, err := s.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) {
+			// An error is of no consequence: connections are accepted sooner.
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
+		})
+	}
+}
+
 // setAddr turns an address of the kernel's into one of package net.
 func setAddr(a *net.TCPAddr, sa syscall.Sockaddr) {
 	switch sa := sa.(type) {
