@@ -94,8 +94,8 @@ func (h *Host) SetBackup(addr netip.Addr, backup bool) error {
 func (h *Host) RemoveDevice(dev link.Device) error { return h.shard.removeDevice(dev) }
 
 // Shutdown stops listening and waits until every connection has been closed
-// at both ends and its last data acknowledged, or until ctx is done. Then it
-// closes the Host.
+// at both ends and its last data acknowledged, or until ctx is done. After that
+// it gives their subflows a moment to end too, and closes the Host.
 func (h *Host) Shutdown(ctx context.Context) error {
 	err := h.shard.drain(ctx)
 	if closeErr := h.Close(); err == nil {

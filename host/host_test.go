@@ -181,6 +181,31 @@ func TestShutdown(t *testing.T) {
 	h.client.Close()
 }
 
+// TestShutdownParts: subflows end in good order, so that the peer's have no FIN
+// left to send again.
+func TestShutdownParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(twoHosts)
+		h.connect(t, 2)
+		client, server := h.pipe(t)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			io.Copy(io.Discard, server)
+			server.Close()
+		})
+		client.Close()
+		for _, host := range []*Host{h.client, h.server} {
+			if err := host.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			wg.Wait()
+			if st := host.shard.stack.Stats(); st.Subflows != 0 {
+				t.Errorf("%d subflows have not ended", st.Subflows)
+			}
+		}
+	})
+}
+
 func TestShutdownEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(twoHosts)

@@ -21,11 +21,12 @@ type shard struct {
 	mu        sync.Mutex
 	stack     *stack.Stack
 	closed    bool
+	draining  bool // somebody waits for idle
 	devices   []*device
 	routes    map[netip.Addr]*device // by source address
 	listeners map[*stack.Listener]*Listener
 	conns     map[*Conn]struct{} // those whose core has not finished
-	idle      sync.Cond          // conns became empty
+	idle      sync.Cond          // there may be less to wait for
 	pusher    pusher
 
 	timer   *time.Timer
@@ -77,13 +78,15 @@ func (s *shard) leave(now time.Time) {
 func (s *shard) settle(now time.Time, b *batch) {
 	s.handleEvents(now, b)
 	s.arm(now)
+	draining := s.draining
 	b.lockDevices()
 	s.mu.Unlock()
 	b.wake()
 	b.send()
-	if len(b.pieces) > 0 {
+	if len(b.pieces) > 0 || draining {
 		s.mu.Lock()
 		b.release()
+		s.idle.Broadcast()
 		s.mu.Unlock()
 	}
 	batches.Put(b)
@@ -147,35 +150,45 @@ func (s *shard) handleEvents(now time.Time, b *batch) {
 type ended struct{}
 
 // forget takes out a connection whose core has finished.
-func (s *shard) forget(c *Conn) {
-	delete(s.conns, c)
-	if len(s.conns) == 0 {
-		s.idle.Broadcast()
-	}
-}
+func (s *shard) forget(c *Conn) { delete(s.conns, c) }
+
+// partTime is how long the subflows of connections that have ended may take to
+// end too: a round trip or two, for their FINs. A peer whose FIN found nobody
+// would send it again, and be answered by a reset.
+const partTime = 500 * time.Millisecond
 
 // drain closes the listeners and waits for the connections to end.
 func (s *shard) drain(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.idle.Broadcast()
-	})
-	defer stop()
 	now := s.enter()
+	s.draining = true
 	for _, l := range s.listeners {
 		l.closeLocked(now)
 	}
 	s.leave(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.conns) > 0 && ctx.Err() == nil && !s.closed {
-		s.idle.Wait()
-	}
+	s.waitUntil(ctx, func() bool { return len(s.conns) == 0 })
 	if len(s.conns) > 0 {
 		return ctx.Err()
 	}
+	ctx, cancel := context.WithTimeout(ctx, partTime)
+	defer cancel()
+	s.waitUntil(ctx, func() bool { return s.stack.Stats().Subflows == 0 })
 	return nil
+}
+
+// waitUntil waits, with the lock held, until there is no more to wait for, ctx
+// is done or the shard is closed.
+func (s *shard) waitUntil(ctx context.Context, done func() bool) {
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.idle.Broadcast()
+	})
+	defer stop()
+	for !done() && ctx.Err() == nil && !s.closed {
+		s.idle.Wait()
+	}
 }
 
 func (s *shard) close() error {
