@@ -9,7 +9,6 @@ import (
 
 // drain waits until all connections have come to their end.
 func (p *Proxy) drain(ctx context.Context) error {
-	p.conns.end()
 	var ending sync.WaitGroup
 	for _, l := range p.state.Load().listeners {
 		if l.mode == config.ModeHTTP {
@@ -18,14 +17,10 @@ func (p *Proxy) drain(ctx context.Context) error {
 		}
 		// In mode tcp it ends when both sides have said all they have to say.
 	}
-	ending.Wait() // the engine takes no streams any more, once it is told
-	if err := p.engine.Shutdown(ctx); err != nil {
+	ending.Wait()
+	p.gate.drained(ctx) // the engine takes nothing any more, once it is told
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	select {
-	case <-p.conns.empty:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return p.engine.Shutdown(ctx)
 }

@@ -10,7 +10,8 @@ type gate struct {
 	mu    sync.Mutex
 	room  sync.Cond
 	open  int
-	limit int // 0: none
+	limit int  // 0: none
+	hasty bool // nobody waits for room
 	shut  bool
 }
 
@@ -20,14 +21,15 @@ func newGate() *gate {
 	return g
 }
 
-// enter counts one in, as soon as there is room; false: the gate was shut.
+// enter counts one in, as soon as there is room; false: the gate was shut, or
+// there is none and will be none.
 func (g *gate) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.limit > 0 && g.open >= g.limit && !g.shut {
+	for g.limit > 0 && g.open >= g.limit && !g.hasty {
 		g.room.Wait()
 	}
-	if g.shut {
+	if g.shut || g.limit > 0 && g.open >= g.limit {
 		return false
 	}
 	g.open++
@@ -50,10 +52,18 @@ func (g *gate) setLimit(n int) {
 	g.room.Broadcast()
 }
 
+// hurry turns away all who wait, or would have to.
+func (g *gate) hurry() {
+	g.mu.Lock()
+	g.hasty = true
+	g.mu.Unlock()
+	g.room.Broadcast()
+}
+
 // shutDown turns away all who wait or come.
 func (g *gate) shutDown() {
 	g.mu.Lock()
-	g.shut = true
+	g.hasty, g.shut = true, true
 	g.mu.Unlock()
 	g.room.Broadcast()
 }

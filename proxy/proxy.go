@@ -149,7 +149,7 @@ func (p *Proxy) Close() error {
 	return nil
 }
 
-// stopAccepting closes the listeners.
+// stopAccepting closes the listeners. What they have accepted is served.
 func (p *Proxy) stopAccepting() {
 	p.stop.Do(func() { close(p.closing) }) // which ends the waits of a reload
 	p.mu.Lock()
@@ -158,7 +158,6 @@ func (p *Proxy) stopAccepting() {
 		return
 	}
 	p.ended = true
-	p.gate.shutDown()
 	s := p.state.Load()
 	if s == nil {
 		return // it never came to that
@@ -166,8 +165,16 @@ func (p *Proxy) stopAccepting() {
 	for _, so := range s.sockets {
 		so.close()
 	}
+	gates := []*gate{p.gate}
 	for _, l := range s.listeners {
-		l.gate.shutDown()
+		gates = append(gates, l.gate)
+	}
+	for _, g := range gates {
+		g.hurry()
+	}
+	p.serving.Wait()
+	for _, g := range gates {
+		g.shutDown()
 	}
 }
 

@@ -24,8 +24,9 @@ type clientConn struct {
 	hung     atomic.Bool // the client has gone: see hangUp
 	closed   func(any)
 	trace    Trace
-	traced   *TraceConfig // what trace was made for; nil: it was not
-	requests int          // begun
+	traced   *TraceConfig  // what trace was made for; nil: it was not
+	requests int           // begun
+	since    time.Duration // when it began, in the sweeper's time
 
 	// The context of exchanges, made when first asked for.
 	ctx connContext
@@ -88,7 +89,8 @@ func (c *clientConn) serve() {
 		c.data = s.Opened(c.conn)
 	}
 	c.closed = s.Closed
-	c.setRead(s.Timeouts.Head, isIdle)
+	c.since = e.sweeper.now()
+	c.setRead(s.Timeouts.Head, isNew)
 	e.sweeper.add(c)
 	if e.isDraining() {
 		c.next = closeNow

@@ -30,7 +30,11 @@ const (
 	inMessage phase = iota // nothing special
 	isIdle                 // the next request: may be closed when draining
 	atServer               // a server's answer: in vain when the client goes
+	isNew                  // the first request: it is on its way, unless it does not come soon
 )
+
+// newGrace is how long a new connection has for its first request when draining.
+const newGrace = 2 * time.Second
 
 // guardWord is a deadline with the phase.
 func guardWord(deadline time.Duration, p phase) int64 {
@@ -170,7 +174,7 @@ func (s *sweeper) sweep(found []finding) []finding {
 		draining := draining || c.frontend.draining.Load()
 		for what, g := range [...]*guard{&c.read, &c.write, &c.serverRead, &c.serverWrite} {
 			w := g.word.Load()
-			if w <= 0 || wordDeadline(w) > now && !(draining && wordPhase(w) == isIdle) {
+			if w <= 0 || wordDeadline(w) > now && !(draining && c.mayEnd(wordPhase(w), now)) {
 				continue
 			}
 			// The server connection is stored before the guard is set, and
@@ -188,6 +192,12 @@ func (s *sweeper) sweep(found []finding) []finding {
 	return found
 }
 
+// mayEnd says whether nothing is lost when a connection ends that is to end
+// sometime.
+func (c *clientConn) mayEnd(p phase, now time.Duration) bool {
+	return p == isIdle || p == isNew && now >= c.since+newGrace
+}
+
 // quiet decides whether to look if the client is still there: when it waits for
 // a server, once in an interval; when idle, once in the whole pause. The
 // latter is for a FIN that came together with a request and was not seen,
@@ -201,7 +211,7 @@ func (c *clientConn) quiet(w int64) bool {
 		c.lastWord, c.probed = w, false
 		return false
 	}
-	if p == isIdle && c.probed {
+	if p != atServer && c.probed {
 		return false
 	}
 	c.probed = true
