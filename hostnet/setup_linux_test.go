@@ -533,7 +533,7 @@ func TestKernelPlanJoinsByEveryUplink(t *testing.T) {
 		t.Fatal(err)
 	}
 	locals := make(map[netip.Addr]bool)
-	for deadline := time.Now().Add(3 * time.Second); len(locals) < 2 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); len(locals) < 2 && time.Now().Before(deadline); {
 		info, err := c.FullInfo()
 		if err != nil {
 			t.Fatal(err)

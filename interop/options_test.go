@@ -145,13 +145,17 @@ func TestPlainPeer(t *testing.T) {
 func TestRefused(t *testing.T) {
 	r := newRig(t, setup{})
 	for _, a := range []netip.Addr{peer4(1), peer6(1)} {
-		start := time.Now()
-		_, err := r.host.DialAddrPort(t.Context(), netip.AddrPort{}, netip.AddrPortFrom(a, port), nil)
-		if !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("%v: got %v, want ECONNREFUSED", a, err)
+		least := time.Hour // on a busy machine anything may take long once
+		for range 5 {
+			start := time.Now()
+			_, err := r.host.DialAddrPort(t.Context(), netip.AddrPort{}, netip.AddrPortFrom(a, port), nil)
+			if !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("%v: got %v, want ECONNREFUSED", a, err)
+			}
+			least = min(least, time.Since(start))
 		}
-		if d := time.Since(start); d > time.Second {
-			t.Errorf("%v: refused after %v", a, d)
+		if least > time.Second {
+			t.Errorf("%v: refused after %v", a, least)
 		}
 	}
 	for _, a := range []netip.Addr{ours4(1), ours6(1)} {

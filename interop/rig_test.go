@@ -256,7 +256,7 @@ func (r *rig) runHost(dev link.Device, conn mptcp.Config, addrs []stack.Address,
 }
 
 // wait is how long anything in a test may take that should take no time.
-const wait = 10 * time.Second
+const wait = 30 * time.Second
 
 // dialBraid connects from Braid to the peer's address. The listener is the
 // kernel's, on the wildcard address.

@@ -122,7 +122,7 @@ func exchange(t *testing.T, from, to net.Conn) {
 
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within 5 s: %s", what)
 		}
@@ -371,7 +371,7 @@ func newWatch(t *testing.T, n *netns.NS) *watch {
 
 func (w *watch) want(typ EventType) Event {
 	w.t.Helper()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(30 * time.Second)
 	for {
 		select {
 		case e := <-w.events:

@@ -113,9 +113,7 @@ func TestHostSSHSurvives(t *testing.T) {
 				t.Errorf("that is late")
 			}
 			d.forTime(2 * time.Second)
-			if d.gap > time.Second {
-				t.Errorf("a gap of %v on the new path", d.gap)
-			}
+			d.wantNoStall()
 			d.end()
 			h.takeAddress(1)
 			h.addAddress(0)
@@ -141,10 +139,7 @@ func TestHostSSHOverlaps(t *testing.T) {
 			d.catchUp()
 			h.takeAddress(0)
 			d.forTime(4 * time.Second)
-			t.Logf("longest gap %v", d.gap.Round(time.Millisecond))
-			if d.gap > time.Second {
-				t.Errorf("a gap of %v", d.gap)
-			}
+			d.wantNoStall()
 			d.end()
 			h.addAddress(0)
 			h.wantStateSoon("afterwards", before)

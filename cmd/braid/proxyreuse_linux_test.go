@@ -68,13 +68,11 @@ func TestProxyCrowd(t *testing.T) {
 		}
 	})
 	time.Sleep(full(8*time.Second, 60*time.Second))
+	waitFor(t, "requests enough to prove something", func() bool { return o.seen().requests > 10*clients })
 	l.stop(t)
 	seen := o.seen()
 	t.Logf("%d requests of %d clients in %v over %d connections, at most %d at once",
 		seen.requests, clients, time.Since(began).Round(time.Second), seen.accepted, seen.most)
-	if seen.requests < 5*clients {
-		t.Errorf("%d requests: the test proves little", seen.requests)
-	}
 	if seen.most > size {
 		t.Errorf("%d connections at the server at once, max_size is %d", seen.most, size)
 	}
@@ -251,7 +249,7 @@ func TestProxyLimitType(t *testing.T) {
 			t.Parallel()
 			idle := ""
 			if tt.waits {
-				idle = ", idle_timeout_override: 4s"
+				idle = ", idle_timeout_override: 10s"
 			}
 			p, o, addr := pooled(t, "http_reuse: always, source_mask: 32, limit_type: "+tt.limit+idle,
 				"max_connections: 2, max_pending: 10, queue_timeout: 30s")
@@ -264,9 +262,9 @@ func TestProxyLimitType(t *testing.T) {
 				t.Errorf("connection %s, want one of its own", got)
 			}
 			took := time.Since(began)
-			// Four seconds after they were left, idle connections go; on a
-			// busy machine anything may take a second or two.
-			if waited := took > 5*time.Second/2; waited != tt.waits {
+			// Ten seconds after they were left, idle connections go; on a busy
+			// machine anything may take a second or two.
+			if waited := took > 5*time.Second; waited != tt.waits {
 				t.Errorf("the third waited %v", took)
 			}
 			if tt.left >= 0 {

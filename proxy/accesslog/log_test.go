@@ -47,7 +47,7 @@ func lines(t *testing.T, name string) []string {
 func TestWrittenWithinASecond(t *testing.T) {
 	l, name := openFile(t, config.AccessJSON, Options{})
 	l.Write(sample())
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if text, _ := os.ReadFile(name); len(text) > 0 {
 			break
 		}

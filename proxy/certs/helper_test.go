@@ -179,7 +179,7 @@ func handshake(t testing.TB, server, client *tls.Config) (tls.ConnectionState, e
 			return
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(30 * time.Second))
 		tc := tls.Server(c, server)
 		if err := tc.HandshakeContext(context.Background()); err != nil {
 			served <- err
@@ -193,7 +193,7 @@ func handshake(t testing.TB, server, client *tls.Config) (tls.ConnectionState, e
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(30 * time.Second))
 	tc := tls.Client(c, client)
 	if err := tc.Handshake(); err != nil {
 		return tls.ConnectionState{}, err
