@@ -31,7 +31,7 @@ func (v *validator) addresses() {
 func (all *claims) add(v *validator, path string, a Address) {
 	for _, other := range *all {
 		switch {
-		case !a.overlaps(other.a):
+		case !a.Overlaps(other.a):
 			continue
 		case a.HostPort() == other.a.HostPort():
 			v.errorf(path, "%s is taken by %s", a, other.path)
@@ -43,10 +43,10 @@ func (all *claims) add(v *validator, path string, a Address) {
 	*all = append(*all, claim{path, a})
 }
 
-// overlaps says whether a and b cannot both be bound: whatever the protocol, a
+// Overlaps says whether a and b cannot both be bound: whatever the protocol, a
 // port of an address can be had once, and a listener on all addresses has it of
 // each.
-func (a Address) overlaps(b Address) bool {
+func (a Address) Overlaps(b Address) bool {
 	if a.Path != "" || b.Path != "" {
 		return a.Path == b.Path && (a.Network == NetworkFD) == (b.Network == NetworkFD)
 	}

@@ -106,7 +106,7 @@ func (p *Proxy) bind(ctx context.Context, next *plan) error {
 			}
 			nl, err := p.listen(ctx, a, next.networks[l.TCP])
 			if err != nil {
-				return fmt.Errorf("listener %s: %w", l.Name, err)
+				return fmt.Errorf("listener %s: %w", l.Name, p.held(a, err))
 			}
 			s := &socket{Listener: nl, address: a, options: next.networks[l.TCP].options, multipath: listenNetwork(a).Multipath() || acceptsMultipath(nl)}
 			next.sockets[key] = s

@@ -2,11 +2,13 @@ package proxy
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -80,4 +82,25 @@ func TestRestartWithInheritedSocket(t *testing.T) {
 	}
 	close(stop)
 	clients.Wait()
+}
+
+// TestReloadOverlap: a reload cannot have a port anew that the proxy holds, and
+// says so instead of suspecting others.
+func TestReloadOverlap(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	text := `
+		network: {single_path: true}
+		listeners: {name: web, address: '%s@` + addr + `'}
+		routes: {respond: {body: here}}`
+	p := start(t, fmt.Sprintf(text, "tcp"))
+	err = p.Reload(t.Context(), parse(t, fmt.Sprintf(text, "mptcp")))
+	if !errors.Is(err, errHeld) || errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("got %v, want %v", err, errHeld)
+	}
+	wantBody(t, client(t), "http://"+addr+"/", 200, "here")
 }
