@@ -23,6 +23,7 @@ type kernelPaths struct {
 	// timeout is how many seconds a connection without any subflow is to be
 	// kept; 0: as it is.
 	timeout int
+	choices choices // of order
 }
 
 func keepKernelPaths(_ context.Context, cfg OpenConfig) (pathKeeper, error) {
@@ -60,16 +61,21 @@ func (k *kernelPaths) order() []string {
 	if len(cfg.Interfaces) > 0 {
 		return cfg.Interfaces
 	}
-	choices := []string{""}
+	return k.choices.get(time.Now(), k.findChoices)
+}
+
+// findChoices gives the system's choice, and the uplinks besides the one which
+// that is as a rule.
+func (k *kernelPaths) findChoices() []string {
+	found := []string{""}
 	uplinks, err := k.in.uplinks()
 	if err != nil || len(uplinks) < 2 {
-		return choices
+		return found
 	}
-	// The system's choice is the first, as a rule.
 	for _, u := range uplinks[1:] {
-		choices = append(choices, u.Name)
+		found = append(found, u.Name)
 	}
-	return choices
+	return found
 }
 
 // Close implements pathKeeper.
