@@ -19,7 +19,7 @@ import (
 // installation is what Open has put on the host. It is kept up to date as the
 // uplinks change.
 type installation struct {
-	cfg      *OpenConfig
+	cfg      atomic.Pointer[OpenConfig]
 	host     *hostnet.Host
 	follower atomic.Pointer[hostnet.Follower]
 	stopping sync.Once
@@ -41,8 +41,13 @@ func newInstallation(cfg *OpenConfig) (*installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &installation{cfg: cfg, host: h, closing: make(chan struct{})}, nil
+	in := &installation{host: h, closing: make(chan struct{})}
+	in.cfg.Store(cfg)
+	return in, nil
 }
+
+// config is what is wanted now.
+func (in *installation) config() *OpenConfig { return in.cfg.Load() }
 
 // install makes the first plan and installs it.
 func (in *installation) install(tag string, planner hostnet.Planner) error {
@@ -54,7 +59,7 @@ func (in *installation) install(tag string, planner hostnet.Planner) error {
 	}
 	in.setup = setup
 	for _, w := range setup.Plan().Warnings {
-		in.cfg.warn("%s", w)
+		in.config().warn("%s", w)
 	}
 	return nil
 }
@@ -84,7 +89,7 @@ func (in *installation) uplinks() ([]hostnet.Uplink, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	all, err := in.host.Uplinks()
-	return hostnet.Select(all, in.cfg.Interfaces), err
+	return hostnet.Select(all, in.config().Interfaces), err
 }
 
 // follow calls changed, from a goroutine of its own, whenever something about
@@ -110,7 +115,7 @@ func (in *installation) follow(changed func() error) error {
 			case errors.Is(err, net.ErrClosed):
 				return
 			case err != nil:
-				in.cfg.warn("changes of the host's network: %v", err)
+				in.config().warn("changes of the host's network: %v", err)
 			}
 			if f == nil {
 				return

@@ -22,6 +22,8 @@ type pathKeeper interface {
 	// order gives the interfaces to begin a connection on, "" being the
 	// system's choice.
 	order() []string
+	// update takes Interfaces, Endpoints and Flags of another configuration.
+	update(*OpenConfig) error
 	Close() error
 }
 

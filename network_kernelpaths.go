@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -24,13 +25,14 @@ type kernelPaths struct {
 	// kept; 0: as it is.
 	timeout int
 	choices choices // of order
+	// kept are endpoints that an Update would have deleted. The installation's
+	// lock guards it.
+	kept map[netip.Addr]hostnet.EndpointAction
 }
 
 func keepKernelPaths(_ context.Context, cfg OpenConfig) (pathKeeper, error) {
-	for _, e := range cfg.Endpoints {
-		if e.ID != 0 && !e.Addr.IsValid() {
-			return nil, fmt.Errorf("%w: endpoint %q: an id is for one address, which has to be named", ErrFeature, e)
-		}
+	if err := checkIDs(&cfg); err != nil {
+		return nil, err
 	}
 	in, err := newInstallation(&cfg)
 	if err != nil {
@@ -55,9 +57,19 @@ func keepKernelPaths(_ context.Context, cfg OpenConfig) (pathKeeper, error) {
 	return k, nil
 }
 
+// checkIDs finds endpoints with an ID that could be several.
+func checkIDs(cfg *OpenConfig) error {
+	for _, e := range cfg.Endpoints {
+		if e.ID != 0 && !e.Addr.IsValid() {
+			return fmt.Errorf("%w: endpoint %q: an id is for one address, which has to be named", ErrFeature, e)
+		}
+	}
+	return nil
+}
+
 // order implements pathKeeper.
 func (k *kernelPaths) order() []string {
-	cfg := k.in.cfg
+	cfg := k.in.config()
 	if len(cfg.Interfaces) > 0 {
 		return cfg.Interfaces
 	}
@@ -83,7 +95,7 @@ func (k *kernelPaths) Close() error { return k.in.Close() }
 
 // plan makes a hostnet.Plan of the uplinks there are.
 func (k *kernelPaths) plan(state hostnet.State) (hostnet.Plan, error) {
-	cfg := k.in.cfg
+	cfg := k.in.config()
 	several := len(state.Uplinks) > 1 // chosen or not
 	state.Uplinks = hostnet.Select(state.Uplinks, cfg.Interfaces)
 	p, err := hostnet.KernelPlan(state, hostnet.KernelConfig{})
@@ -111,7 +123,7 @@ func (k *kernelPaths) plan(state hostnet.State) (hostnet.Plan, error) {
 		}
 		actions = append(actions, a)
 	}
-	p.Actions = append(actions, k.extra(state, uplinkOf)...)
+	p.Actions = k.keep(append(actions, k.extra(state, uplinkOf)...))
 	for _, e := range state.Endpoints {
 		if uplink, ours := uplinkOf[e.Addr.String()]; ours && e.Flags&kernel.FlagImplicit == 0 {
 			if _, chosen := cfg.endpointFor(uplink, e.Addr); chosen && e.Flags != cfg.flagsFor(uplink, e.Addr) {
@@ -141,7 +153,7 @@ func noUplinks(state hostnet.State) (p hostnet.Plan) {
 
 // extra are the endpoints asked for by address that no uplink has.
 func (k *kernelPaths) extra(state hostnet.State, uplinkOf map[string]string) (actions []hostnet.Action) {
-	for _, e := range k.in.cfg.Endpoints {
+	for _, e := range k.in.config().Endpoints {
 		if !e.Addr.IsValid() || uplinkOf[e.Addr.String()] != "" {
 			continue
 		}
@@ -154,7 +166,7 @@ func (k *kernelPaths) extra(state hostnet.State, uplinkOf map[string]string) (ac
 			continue // it is there already, or its address is not there yet
 		}
 		actions = append(actions, hostnet.Action{Endpoint: &hostnet.EndpointAction{
-			Addr: e.Addr, Port: e.Port, ID: e.ID, Dev: dev, Flags: k.in.cfg.flagsFor(dev, e.Addr)}})
+			Addr: e.Addr, Port: e.Port, ID: e.ID, Dev: dev, Flags: k.in.config().flagsFor(dev, e.Addr)}})
 	}
 	return actions
 }
@@ -164,7 +176,7 @@ func (k *kernelPaths) extra(state hostnet.State, uplinkOf map[string]string) (ac
 func (k *kernelPaths) routesNeeded(uplinks []hostnet.Uplink) bool {
 	for _, u := range uplinks {
 		for _, way := range []hostnet.Way{u.V4, u.V6} {
-			if way.Usable() && k.in.cfg.flagsFor(u.Name, way.Addr)&kernel.FlagSignal != 0 {
+			if way.Usable() && k.in.config().flagsFor(u.Name, way.Addr)&kernel.FlagSignal != 0 {
 				return true
 			}
 		}

@@ -30,6 +30,7 @@ type userNetwork struct {
 	paths    []hostnet.Path              // in service
 	uplinkOf map[netip.Addr]string       // of all paths there ever were
 	forwards map[uint16]*forwardListener // by port
+	retired  []string                    // uplinks that an Update took out, which have paths still
 }
 
 func openUser(_ context.Context, cfg OpenConfig) (Network, error) {
@@ -81,7 +82,7 @@ func (n *userNetwork) start(cfg *OpenConfig) error {
 // planner plans for the uplinks that may be used.
 func (n *userNetwork) planner(previous *hostnet.Plan) hostnet.Planner {
 	return func(state hostnet.State) (hostnet.Plan, error) {
-		state.Uplinks = hostnet.Select(state.Uplinks, n.in.cfg.Interfaces)
+		state.Uplinks = hostnet.Select(state.Uplinks, n.wanted())
 		return hostnet.StackPlan(state, hostnet.StackConfig{
 			Tag: n.tag, Dev: n.dev.Name(), Forwards: n.ports(), Previous: previous})
 	}
@@ -104,9 +105,12 @@ func (n *userNetwork) replan() error {
 
 // address is a path's address as the stack is to use it.
 func (n *userNetwork) address(p hostnet.Path) Address {
-	flags := n.in.cfg.flagsFor(p.Uplink, p.Public)
+	flags := n.in.config().flagsFor(p.Uplink, p.Public)
+	if n.isRetired(p.Uplink) {
+		flags = kernel.FlagBackup
+	}
 	a := Address{Addr: p.Addr, Public: p.Public, MTU: mtuOf(p.Uplink)}
-	if e, ok := n.in.cfg.endpointFor(p.Uplink, p.Public); ok {
+	if e, ok := n.in.config().endpointFor(p.Uplink, p.Public); ok {
 		a.ID = e.ID
 	}
 	for _, f := range []struct {
@@ -211,8 +215,13 @@ var anyAddr netip.Addr
 func (n *userNetwork) dial(ctx context.Context, network, address string, o *Options) (net.Conn, error) {
 	locals := []netip.Addr{anyAddr}
 	n.mu.Lock()
+	if len(n.retired) > 0 {
+		locals = nil // the stack might choose one of them
+	}
 	for i, p := range n.paths {
-		if i > 0 && p.Uplink != n.paths[0].Uplink {
+		switch {
+		case slices.Contains(n.retired, p.Uplink):
+		case len(n.retired) > 0 || i > 0 && p.Uplink != n.paths[0].Uplink:
 			locals = append(locals, p.Addr)
 		}
 	}
@@ -226,14 +235,18 @@ func (n *userNetwork) dial(ctx context.Context, network, address string, o *Opti
 // that of the interfaces where those are chosen, else hostnet's, which has the
 // host's preferred uplinks first.
 func (n *userNetwork) order(paths []hostnet.Path) []hostnet.Path {
-	chosen := n.in.cfg.Interfaces
+	chosen := n.in.config().Interfaces
 	if len(chosen) == 0 {
 		return paths
 	}
 	sorted := slices.Clone(paths)
-	slices.SortStableFunc(sorted, func(a, b hostnet.Path) int {
-		return slices.Index(chosen, a.Uplink) - slices.Index(chosen, b.Uplink)
-	})
+	place := func(p hostnet.Path) int {
+		if i := slices.Index(chosen, p.Uplink); i >= 0 {
+			return i
+		}
+		return len(chosen)
+	}
+	slices.SortStableFunc(sorted, func(a, b hostnet.Path) int { return place(a) - place(b) })
 	return sorted
 }
 
@@ -329,6 +342,6 @@ func (n *userNetwork) forgo(port uint16) {
 	delete(n.forwards, port)
 	n.mu.Unlock()
 	if err := n.replan(); err != nil && !errors.Is(err, net.ErrClosed) {
-		n.in.cfg.warn("give port %d back: %v", port, err)
+		n.in.config().warn("give port %d back: %v", port, err)
 	}
 }

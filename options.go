@@ -97,7 +97,7 @@ func listenWith(h *host.Host, network, address string, o *Options) (net.Listener
 
 func (n *userNetwork) withOptions(o Options, missing func(string)) Network {
 	if o.Disabled {
-		return &plainNetwork{func() []string { return n.in.cfg.Interfaces }, n.in.cfg.Resolver, newSocketOptions(o, false, missing)}
+		return &plainNetwork{func() []string { return n.in.config().Interfaces }, n.in.config().Resolver, newSocketOptions(o, false, missing)}
 	}
 	// Its sockets are for clients on the host itself: what they lack is not
 	// worth a word.

@@ -9,17 +9,8 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/link"
+	"github.com/braid-mptcp/braid/mptcp"
 	"github.com/braid-mptcp/braid/stack"
-	"github.com/braid-mptcp/braid/stream"
-	"github.com/braid-mptcp/braid/wire"
-)
-
-// maxReadBatch is how many packets one Read asks for at most, and readArena how
-// many bytes: Input handles them under one lock and answers all of them
-// together, while they are still in the second-level cache.
-const (
-	maxReadBatch = 64
-	readArena    = 512 << 10
 )
 
 // device is a link.Device in service.
@@ -29,12 +20,18 @@ type device struct {
 	addrs    []netip.Addr  // guarded by the shard's lock
 	done     chan struct{} // closed when the reader has ended
 
+	reading sync.Mutex  // held from reading packets until the stack has them; guards in
+	poller  link.Poller // nil: only the reader can read
+	in      *inbox
+
 	writing sync.Mutex // held while writing; guards what is below
 	cutter  cutter
 }
 
 func (s *shard) addDevice(dev link.Device, addrs []stack.Address) error {
 	d := &device{dev: dev, features: dev.Features(), done: make(chan struct{})}
+	d.poller, _ = dev.(link.Poller)
+	d.in = s.newInbox(d)
 	now := s.enter()
 	if s.closed {
 		s.mu.Unlock()
@@ -80,6 +77,15 @@ func (s *shard) setBackup(addr netip.Addr, backup bool) error {
 	now := s.enter()
 	defer func() { s.leave(now) }()
 	if err := s.stack.SetBackup(now, addr, backup); err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	return nil
+}
+
+func (s *shard) setFlags(addr netip.Addr, flags mptcp.EndpointFlags) error {
+	now := s.enter()
+	defer func() { s.leave(now) }()
+	if err := s.stack.SetFlags(now, addr, flags); err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
 	return nil
@@ -139,63 +145,6 @@ func (s *shard) takeAddresses(now time.Time, d *device) {
 			panic(fmt.Sprintf("BUG: the stack lost an address: %v", err))
 		}
 	}
-}
-
-// inbox is what a device reads into. A connection may keep the memory that a
-// packet came in; the next one then goes into other memory.
-type inbox struct {
-	pkts    []link.Packet
-	buffers []*stream.Buffer
-}
-
-// newInbox makes an inbox for d.
-func (s *shard) newInbox(d *device) *inbox {
-	size := d.features.MTU
-	if d.features.MaxPacket > 0 {
-		size = MaxPacket
-	}
-	n := min(readArena/size, maxReadBatch)
-	in := &inbox{make([]link.Packet, n), make([]*stream.Buffer, n)}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range in.buffers {
-		in.buffers[i] = s.stack.Buffer(size)
-		in.empty(i)
-	}
-	return in
-}
-
-// empty makes place i ready for a packet.
-func (in *inbox) empty(i int) { in.pkts[i] = link.Packet{Data: in.buffers[i].Mem} }
-
-// read gives what arrives on d to the stack until d is closed or fails.
-func (s *shard) read(d *device) {
-	defer close(d.done)
-	in := s.newInbox(d)
-	for {
-		n, err := d.dev.Read(in.pkts)
-		s.input(in, n)
-		if err != nil {
-			s.readFailed(d, err)
-			return
-		}
-	}
-}
-
-// input handles the first n packets.
-func (s *shard) input(in *inbox, n int) {
-	if n == 0 {
-		return
-	}
-	now := s.enter()
-	for i := range n {
-		p := &in.pkts[i]
-		off := wire.Offload{SegSize: p.SegSize, PartialChecksum: p.PartialChecksum}
-		s.stack.InputBuffer(now, p.Data, off, in.buffers[i])
-		in.buffers[i] = in.buffers[i].Renew()
-		in.empty(i)
-	}
-	s.leave(now)
 }
 
 // readFailed ends the service of a device that gives no packets any more. One

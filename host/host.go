@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/braid-mptcp/braid/link"
+	"github.com/braid-mptcp/braid/mptcp"
 	"github.com/braid-mptcp/braid/stack"
 )
 
@@ -87,6 +88,11 @@ func (h *Host) RemoveAddress(addr netip.Addr) error { return h.shard.removeAddre
 // others work. Peers are told, and subflows that exist change too.
 func (h *Host) SetBackup(addr netip.Addr, backup bool) error {
 	return h.shard.setBackup(addr, backup)
+}
+
+// SetFlags changes what an address is used for; see stack.Stack.SetFlags.
+func (h *Host) SetFlags(addr netip.Addr, flags mptcp.EndpointFlags) error {
+	return h.shard.setFlags(addr, flags)
 }
 
 // RemoveDevice closes dev and takes its addresses out of service. It returns

@@ -78,17 +78,28 @@ func (s *Stack) RemoveAddress(now time.Time, addr netip.Addr) error {
 // no others work. It holds for the subflows there are, whose peers are told,
 // and for those to come. The error is ErrNoAddress.
 func (s *Stack) SetBackup(now time.Time, addr netip.Addr, backup bool) error {
+	a, have := s.address(addr)
+	if !have {
+		return fmt.Errorf("%w: %v", ErrNoAddress, addr)
+	}
+	flags := a.Flags &^ mptcp.EndpointBackup
+	if backup {
+		flags |= mptcp.EndpointBackup
+	}
+	return s.SetFlags(now, addr, flags)
+}
+
+// SetFlags changes what an address is used for: for connections to come, and as
+// far as EndpointBackup goes for the subflows there are, whose peers are told.
+// The error is ErrNoAddress.
+func (s *Stack) SetFlags(now time.Time, addr netip.Addr, flags mptcp.EndpointFlags) error {
 	i := slices.IndexFunc(s.addrs, func(a Address) bool { return a.Addr == addr })
 	if i < 0 {
 		return fmt.Errorf("%w: %v", ErrNoAddress, addr)
 	}
-	flags := s.addrs[i].Flags &^ mptcp.EndpointBackup
-	if backup {
-		flags |= mptcp.EndpointBackup
-	}
 	s.addrs[i].Flags, s.endpoints[i].Flags = flags, flags
 	for e := range s.entries.all {
-		e.conn.SetBackup(now, addr, backup)
+		e.conn.SetBackup(now, addr, flags&mptcp.EndpointBackup != 0)
 	}
 	return nil
 }
