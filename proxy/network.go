@@ -3,6 +3,9 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
 
 	"github.com/braid-mptcp/braid"
 	"github.com/braid-mptcp/braid/config"
@@ -15,9 +18,15 @@ var stackKinds = map[config.Stack]braid.Kind{
 	config.StackUser: braid.User, config.StackPlain: braid.Plain,
 }
 
-// openNetwork opens the network that connections over Multipath TCP use. Without
-// an address that asks for Multipath TCP nothing of the host is touched.
-func (p *Proxy) openNetwork(ctx context.Context, c *config.Config) (braid.Network, error) {
+// uplinks are a network that was opened, and what was asked for.
+type uplinks struct {
+	braid.Network
+	asked braid.OpenConfig
+}
+
+// openConfig is what a configuration asks for. Without an address that asks for
+// Multipath TCP nothing of the host is touched.
+func (p *Proxy) openConfig(c *config.Config) (braid.OpenConfig, error) {
 	oc := braid.OpenConfig{
 		Kind:       stackKinds[c.Network.Stack],
 		Interfaces: c.Network.Interfaces,
@@ -28,7 +37,7 @@ func (p *Proxy) openNetwork(ctx context.Context, c *config.Config) (braid.Networ
 	for i, text := range c.Network.Endpoints {
 		e, err := kernel.ParseEndpoint(text)
 		if err != nil {
-			return nil, fmt.Errorf("%v: %w", c.At(fmt.Sprintf("network.endpoints[%d]", i)), err)
+			return oc, fmt.Errorf("%v: %w", c.At(fmt.Sprintf("network.endpoints[%d]", i)), err)
 		}
 		oc.Endpoints = append(oc.Endpoints, e)
 	}
@@ -39,7 +48,105 @@ func (p *Proxy) openNetwork(ctx context.Context, c *config.Config) (braid.Networ
 	if use.servers {
 		oc.Flags |= kernel.FlagSubflow
 	}
-	return p.opts.Open(ctx, oc)
+	return oc, nil
+}
+
+// prepareNetwork finds the network of a plan: the one there is, if what it was
+// opened for can be changed while it is in use, or else another one beside it.
+func (p *Proxy) prepareNetwork(ctx context.Context, next *plan) error {
+	want, err := p.openConfig(next.config)
+	if err != nil {
+		return err
+	}
+	have := p.network.Load()
+	switch {
+	case have == nil:
+	case !multipathUse(next.config).any():
+		next.network = have // it may be needed again
+		return nil
+	case have.suits(&want):
+		next.network = &uplinks{have.Network, want}
+		return nil
+	}
+	n, err := p.opts.Open(ctx, want)
+	if err != nil {
+		return err
+	}
+	next.network, next.newNetwork = &uplinks{n, want}, true
+	return nil
+}
+
+// suits tells whether the network can go on being used, with what Update changes.
+func (u *uplinks) suits(want *braid.OpenConfig) bool {
+	kind := braid.KindOf(u.Network)
+	switch {
+	case reflect.DeepEqual(paths(want), paths(&u.asked)) && want.Kind == u.asked.Kind && want.SinglePath == u.asked.SinglePath:
+		return true
+	case kind == braid.Plain:
+		return false // it holds nothing
+	case kind == braid.Kernel && want.SinglePath != u.asked.SinglePath:
+		return false
+	}
+	return want.Kind == u.asked.Kind || want.Kind == kind || want.Kind == braid.Auto
+}
+
+// paths are the parts of an OpenConfig that Update changes.
+func paths(c *braid.OpenConfig) []any { return []any{c.Interfaces, c.Endpoints, c.Flags} }
+
+// commitNetwork puts the network of a plan in force. One that it takes the place
+// of goes on for the addresses bound with it, and for connections.
+func (p *Proxy) commitNetwork(next *plan) {
+	have := p.network.Swap(next.network)
+	switch {
+	case have == nil:
+	case next.newNetwork:
+		p.former = append(p.former, have)
+		p.sayKept(next, have)
+	case !reflect.DeepEqual(paths(&have.asked), paths(&next.network.asked)):
+		if err := braid.Update(have.Network, next.network.asked); err != nil {
+			p.log.Warn("a part of network takes effect with a restart", "at", next.config.At("network").String(), "error", err)
+		}
+	}
+}
+
+// sayKept tells what a change of the stack does not change.
+func (p *Proxy) sayKept(next *plan, have *uplinks) {
+	kind, was := braid.KindOf(next.network.Network), braid.KindOf(have.Network)
+	if kind == was {
+		if next.network.asked.SinglePath {
+			p.log.Warn("what was set up for several paths stays until a restart, for the connections that use it",
+				"at", next.config.At("network.single_path").String())
+		}
+		return
+	}
+	for _, l := range next.config.Listeners {
+		for i, a := range l.Address {
+			if s := next.sockets[socketKey(l, i)]; listenNetwork(a).Multipath() && !slices.Contains(next.opened, s) {
+				p.log.Warn("this address keeps its stack until a restart, since a port cannot belong to two; servers and new addresses use the new one",
+					"listener", l.Name, "address", a.String(), "stack", was.String(), "new", kind.String(), "at", next.config.At("network.stack").String())
+			}
+		}
+	}
+}
+
+// closeNetworks gives back what was opened.
+func (p *Proxy) closeNetworks() {
+	for _, n := range append(p.former, p.network.Load()) {
+		if n == nil {
+			continue // it never came to that
+		}
+		if err := n.Close(); err != nil {
+			p.log.Warn("the network was not closed in good order", "error", err)
+		}
+	}
+}
+
+// interfaceOf names the interface that has an address, with any of the networks.
+func (p *Proxy) interfaceOf(a netip.Addr) string {
+	if n := p.network.Load(); n != nil {
+		return braid.InterfaceOf(n.Network, a)
+	}
+	return ""
 }
 
 // multipathUses says for what Multipath TCP is spoken.

@@ -20,6 +20,7 @@ type plan struct {
 	config    *config.Config
 	pools     []balance.Config
 	upstreams map[string]*upstream
+	network   *uplinks
 	networks  map[string]networks // by TCP profile
 	rules     map[string]*rules   // by listener
 	sockets   map[string]*socket
@@ -27,7 +28,9 @@ type plan struct {
 	certs     []*certs.Server // all are new
 	access    *accesslog.Log
 	newAccess bool
-	pages     *pagePlan
+	// newNetwork says that network was opened for this plan.
+	newNetwork bool
+	pages      *pagePlan
 }
 
 // apply puts a configuration in force, at the start and with each reload. With
@@ -52,8 +55,11 @@ func (p *Proxy) apply(ctx context.Context, c *config.Config) error {
 // prepare makes a plan. What it opens, discard closes.
 func (p *Proxy) prepare(ctx context.Context, next *plan) error {
 	c := next.config
+	if err := p.prepareNetwork(ctx, next); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.TCPProfiles)) {
-		next.networks[name] = p.networksOf(c, name)
+		next.networks[name] = p.networksOf(next, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		cfg, err := p.poolConfig(next, name)
@@ -152,6 +158,9 @@ func (next *plan) discard() {
 	if next.newAccess {
 		next.access.Close()
 	}
+	if next.newNetwork {
+		next.network.Close()
+	}
 	if next.pages != nil {
 		next.pages.discard()
 	}
@@ -160,6 +169,7 @@ func (next *plan) discard() {
 // commit puts a plan in force whose pools are there. It cannot fail.
 func (p *Proxy) commit(next *plan) {
 	c, before := next.config, p.state.Load()
+	p.commitNetwork(next)
 	for _, cfg := range next.pools {
 		p.poolConfigs[cfg.Name] = cfg
 		next.upstreams[cfg.Name].pool.Store(p.pools.Pool(cfg.Name))

@@ -16,15 +16,16 @@ type networks struct {
 
 // networksOf gives the networks of a profile. What they do not offer is said
 // once in the life of the Proxy for each place.
-func (p *Proxy) networksOf(c *config.Config, name string) networks {
+func (p *Proxy) networksOf(next *plan, name string) networks {
+	c, network := next.config, next.network.Network
 	o := optionsOf(c.TCPProfiles[name])
 	at := c.At("tcp_profiles." + name).String()
 	missing := func(feature string) {
 		p.sayOnce("not offered by this stack", "tcp_profile", name, "feature", feature, "at", at)
 	}
-	n := networks{multipath: braid.WithOptions(p.network, o, missing), options: o}
+	n := networks{multipath: braid.WithOptions(network, o, missing), options: o}
 	o.Disabled = true
-	n.plain = braid.WithOptions(p.network, o, missing)
+	n.plain = braid.WithOptions(network, o, missing)
 	return n
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +38,7 @@ type Options struct {
 type Proxy struct {
 	opts    Options
 	log     *slog.Logger
-	network braid.Network
+	network atomic.Pointer[uplinks]
 	engine  *http1.Engine
 	pools   *balance.Set
 	conns   registry
@@ -62,6 +61,7 @@ type Proxy struct {
 	mu          sync.Mutex // one start, reload or end at a time
 	ended       bool
 	pages       *pages
+	former      []*uplinks                // networks that others have taken the place of
 	poolConfigs map[string]balance.Config // of the pools there are
 }
 
@@ -82,12 +82,7 @@ func New(ctx context.Context, o Options) (*Proxy, error) {
 	}
 	p.pages = newPages(p)
 	p.conns.init()
-	network, err := p.openNetwork(ctx, o.Config)
-	if err != nil {
-		return nil, err
-	}
-	p.network = network
-	p.ledger = status.NewLedger(func(a netip.Addr) string { return braid.InterfaceOf(network, a) })
+	p.ledger = status.NewLedger(p.interfaceOf)
 	p.engine = http1.NewEngine(http1.Config{Buffer: int(o.Config.Limits.HeaderSize), Raw: rawOf})
 	if err := p.apply(ctx, o.Config); err != nil {
 		p.release()
@@ -213,9 +208,7 @@ func (p *Proxy) release() {
 			p.log.Error(err.Error())
 		}
 	}
-	if err := p.network.Close(); err != nil {
-		p.log.Warn("the network was not closed in good order", "error", err)
-	}
+	p.closeNetworks()
 	close(p.closed)
 }
 

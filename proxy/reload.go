@@ -2,10 +2,8 @@ package proxy
 
 import (
 	"context"
-	"reflect"
 	"time"
 
-	"github.com/braid-mptcp/braid"
 	"github.com/braid-mptcp/braid/balance"
 	"github.com/braid-mptcp/braid/config"
 	"github.com/braid-mptcp/braid/proxy/http1"
@@ -31,13 +29,11 @@ func (p *Proxy) Reload(ctx context.Context, c *config.Config) error {
 		case <-ctx.Done():
 		}
 	}()
-	before := p.state.Load().config
 	err := p.apply(ctx, c)
 	p.ledger.Reloaded(err == nil)
 	if err != nil {
 		return err
 	}
-	p.sayUnchanged(before, c)
 	if p.accepting.Load() {
 		for _, s := range p.sockets() {
 			p.start(s)
@@ -48,16 +44,6 @@ func (p *Proxy) Reload(ctx context.Context, c *config.Config) error {
 
 // ReloadFailed counts a configuration that did not get as far as Reload.
 func (p *Proxy) ReloadFailed() { p.ledger.Reloaded(false) }
-
-// sayUnchanged tells what a reload does not change.
-func (p *Proxy) sayUnchanged(before, now *config.Config) {
-	if !reflect.DeepEqual(before.Network, now.Network) {
-		p.log.Warn("a change of network takes effect with a restart")
-	}
-	if braid.KindOf(p.network) == braid.Plain && now.Network.Stack != config.StackPlain && !multipathUse(before).any() && multipathUse(now).any() {
-		p.log.Warn("addresses of Multipath TCP speak plain TCP until a restart, since there were none at the start")
-	}
-}
 
 // Reopen opens log files again, after they were moved away for rotation.
 func (p *Proxy) Reopen() error { return p.state.Load().access.Reopen() }

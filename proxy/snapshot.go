@@ -16,7 +16,7 @@ func (p *Proxy) Snapshot() status.Snapshot {
 	state := p.state.Load()
 	now := time.Now()
 	s := status.Snapshot{
-		Time: now, Started: p.started, Version: p.opts.Version, Stack: braid.KindOf(p.network).String(),
+		Time: now, Started: p.started, Version: p.opts.Version, Stack: braid.KindOf(p.network.Load().Network).String(),
 		Draining: p.isClosing(), ConfigLoaded: state.loaded,
 	}
 	s.Ready = !s.Draining && p.accepting.Load()
