@@ -131,7 +131,7 @@ func (d *dial) failed(ctx context.Context) error {
 	case d.shard.closed:
 		return ErrHostClosed
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return errTimeout
+		return dialTimeout{errTimeout}
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case len(d.left) == 0 && len(d.pending) == 0:

@@ -68,7 +68,7 @@ func TestDialTriesNext(t *testing.T) {
 		{"refused first", []netip.AddrPort{refused, good}, 0, nil},
 		{"silent first", []netip.AddrPort{silent, good}, attemptDelay, nil},
 		{"two silent", []netip.AddrPort{silent, silent, good}, 2 * attemptDelay, nil},
-		{"silent, then refused", []netip.AddrPort{silent, refused}, 3 * time.Second, os.ErrDeadlineExceeded},
+		{"silent, then refused", []netip.AddrPort{silent, refused}, 3 * time.Second, context.DeadlineExceeded},
 		{"all refused", []netip.AddrPort{refused, refused}, 0, syscall.ECONNREFUSED},
 	}
 	for _, tt := range tests {
@@ -85,6 +85,10 @@ func TestDialTriesNext(t *testing.T) {
 				c, err := h.client.dial(ctx, netip.AddrPort{}, tt.remotes, nil)
 				if got := time.Since(start); !errors.Is(err, tt.want) || got != tt.takes {
 					t.Errorf("got %v after %v, want %v after %v", err, got, tt.want, tt.takes)
+				}
+				var late net.Error
+				if tt.want == context.DeadlineExceeded && !(errors.Is(err, os.ErrDeadlineExceeded) && errors.As(err, &late) && late.Timeout()) {
+					t.Errorf("%v is no timeout to package net", err)
 				}
 				if err == nil {
 					if got := c.RemoteAddr().String(); got != good.String() {

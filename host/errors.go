@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -13,6 +14,21 @@ import (
 // A deadline that has passed gives the error of package net: its Timeout is
 // true, and errors.Is finds os.ErrDeadlineExceeded.
 var errTimeout = os.ErrDeadlineExceeded
+
+// dialTimeout is what a dial ends with whose context's deadline has passed. As
+// package net's, it is found as context.DeadlineExceeded too.
+type dialTimeout struct{ error }
+
+func (e dialTimeout) Unwrap() error { return e.error }
+
+// Timeout makes it a net.Error that says so.
+func (dialTimeout) Timeout() bool { return true }
+
+// Temporary is asked for by net.Error.
+func (dialTimeout) Temporary() bool { return true }
+
+// Is makes it the context's error.
+func (dialTimeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // causes pairs the core's reasons for ending a connection with the numbers the
 // operating system's TCP uses, for programs that look for those.
