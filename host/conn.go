@@ -103,7 +103,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	now := c.shard.enter()
-	for {
+	for polled := false; ; now = time.Now() {
 		if err := c.refused(now, &c.readable); err != nil {
 			c.shard.mu.Unlock()
 			return 0, c.opError("read", err)
@@ -121,8 +121,12 @@ func (c *Conn) Read(b []byte) (int, error) {
 			}
 			return n, err
 		}
+		if !polled {
+			polled = !c.shard.poll()
+			continue // the lock was released meanwhile
+		}
 		c.readable.wait(now)
-		now = time.Now()
+		polled = false
 	}
 }
 

@@ -57,6 +57,18 @@ type Features struct {
 	Gather bool
 }
 
+// Poller is a Device from which more than one goroutine may take packets: one
+// waits, and whoever needs them takes them.
+type Poller interface {
+	Device
+	// Wait waits until Poll has something to give, packets or an error. It is
+	// called by one goroutine, while others may call Poll. It may return early.
+	Wait() error
+	// Poll is Read without the wait: n is 0 while there are no packets. It is
+	// called by one goroutine at a time, and not beside Read.
+	Poll(pkts []Packet) (n int, err error)
+}
+
 // Device moves packets. Read and Write may be called at the same time, each by
 // one goroutine; Close by any.
 type Device interface {

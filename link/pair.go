@@ -43,7 +43,20 @@ func NewPair(cfg PairConfig) (a, b *End) {
 func (e *End) Features() Features { return e.features }
 
 // Read implements Device.
-func (e *End) Read(pkts []Packet) (int, error) { return e.in.get(pkts) }
+func (e *End) Read(pkts []Packet) (int, error) {
+	if len(pkts) > 0 {
+		if err := e.in.wait(); err != nil {
+			return 0, err
+		}
+	}
+	return e.in.get(pkts)
+}
+
+// Wait implements Poller.
+func (e *End) Wait() error { return e.in.wait() }
+
+// Poll implements Poller.
+func (e *End) Poll(pkts []Packet) (int, error) { return e.in.get(pkts) }
 
 // Write implements Device. It never waits: two hosts that write to each other
 // while holding their locks would wait for ever. Packets larger than the
@@ -127,16 +140,23 @@ func (f Features) fits(p *Packet) bool {
 	return len(p.Data) <= f.MTU
 }
 
-// get waits for packets and copies them out.
-func (q *queue) get(pkts []Packet) (int, error) {
-	if len(pkts) == 0 {
-		return 0, nil
-	}
+// wait waits for packets.
+func (q *queue) wait() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.count == 0 && !q.readerGone {
 		q.arrived.Wait()
 	}
+	if q.readerGone {
+		return ErrClosed
+	}
+	return nil
+}
+
+// get copies packets out.
+func (q *queue) get(pkts []Packet) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if q.readerGone {
 		return 0, ErrClosed
 	}

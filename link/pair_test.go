@@ -178,6 +178,39 @@ func TestPairReadWaits(t *testing.T) {
 	})
 }
 
+func TestPairPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := NewPair(PairConfig{})
+		if n, err := b.Poll(buffers(4, 100)); n != 0 || err != nil {
+			t.Errorf("Poll = %d, %v with nothing to read, want 0", n, err)
+		}
+		waited := make(chan error)
+		go func() { waited <- b.Wait() }()
+		synctest.Wait()
+		if n, err := b.Poll(buffers(4, 100)); n != 0 || err != nil {
+			t.Errorf("Poll = %d, %v beside Wait, want 0", n, err)
+		}
+		if _, err := a.Write([]Packet{{Data: []byte("x")}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-waited; err != nil {
+			t.Errorf("Wait: %v", err)
+		}
+		if n, err := b.Poll(buffers(4, 100)); n != 1 || err != nil {
+			t.Errorf("Poll = %d, %v, want 1", n, err)
+		}
+		go func() { waited <- b.Wait() }()
+		synctest.Wait()
+		b.Close()
+		if err := <-waited; err != ErrClosed {
+			t.Errorf("Wait that Close ended: %v, want %v", err, ErrClosed)
+		}
+		if _, err := b.Poll(buffers(4, 100)); err != ErrClosed {
+			t.Errorf("Poll after Close: %v, want %v", err, ErrClosed)
+		}
+	})
+}
+
 func TestPairClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := NewPair(PairConfig{})

@@ -12,7 +12,7 @@ import (
 	"github.com/braid-mptcp/braid/link/internal/vnet"
 )
 
-// Device is one queue of a TUN interface. It implements link.Device.
+// Device is one queue of a TUN interface. It implements link.Poller.
 //
 // Waiting is left to the runtime's poller. A thread of our own that blocks in
 // poll(2) wakes up no quicker, and it costs up to 20 times as much whenever the
@@ -27,6 +27,7 @@ type Device struct {
 	closed atomic.Bool
 	rx     reader
 	tx     writer
+	wait   waiter
 }
 
 // transfer is one direction's call under way.
@@ -50,6 +51,8 @@ func newDevice(fd int, name string) (*Device, error) {
 	d.raw = raw
 	d.rx.vec = vnet.NewVec(d.rx.header[:])
 	d.rx.step = d.rx.readAll
+	d.rx.once = func(fd uintptr) { d.rx.readAll(fd) }
+	d.wait.step = d.wait.look
 	d.tx.vec = vnet.NewVec(d.tx.header[:])
 	d.tx.mtu = &d.mtu
 	d.tx.step = d.tx.writeAll
@@ -92,12 +95,23 @@ func (d *Device) Read(pkts []link.Packet) (n int, err error) {
 		return 0, nil
 	}
 	d.rx.pkts, d.rx.n, d.rx.errno = pkts, 0, 0
-	err = d.raw.Read(d.rx.step)
+	return d.wasRead(d.raw.Read(d.rx.step))
+}
+
+// Poll implements link.Poller, with the errors of Read. It goes past the runtime's
+// poller, which has but one place for a goroutine that reads or waits to.
+func (d *Device) Poll(pkts []link.Packet) (n int, err error) {
+	d.rx.pkts, d.rx.n, d.rx.errno = pkts, 0, 0
+	return d.wasRead(d.raw.Control(d.rx.once))
+}
+
+// wasRead is the result of Read and Poll, given the poller's.
+func (d *Device) wasRead(err error) (n int, _ error) {
 	n, d.rx.pkts = d.rx.n, nil
 	switch {
 	case err != nil:
 		return 0, d.rawError()
-	case n > 0:
+	case n > 0 || d.rx.errno == 0:
 		return n, nil // an error comes again at the next call
 	case d.rx.errno == unix.EBADFD, d.rx.errno == unix.EFAULT: // EFAULT: deleted during the call
 		return 0, ErrGone
@@ -105,9 +119,37 @@ func (d *Device) Read(pkts []link.Packet) (n int, err error) {
 	return 0, fmt.Errorf("tun: read %s: %w", d.name, d.rx.errno)
 }
 
+// Wait implements link.Poller, with the errors of Read.
+func (d *Device) Wait() error {
+	d.wait.looked = false
+	if err := d.raw.Read(d.wait.step); err != nil {
+		return d.rawError()
+	}
+	return nil
+}
+
+// waiter is a Wait under way.
+type waiter struct {
+	looked bool
+	step   func(uintptr) bool // look, bound once so that Wait allocates nothing
+}
+
+// look lets the caller wait, once, if there is nothing to read. What came before
+// the runtime's poller was asked it does not tell of, so that is seen here.
+func (w *waiter) look(fd uintptr) bool {
+	if w.looked {
+		return true
+	}
+	w.looked = true
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds[:], 0)
+	return n != 0 || err != nil // an error is for Poll to meet
+}
+
 type reader struct {
 	transfer
 	step func(uintptr) bool // readAll, bound once so that Read allocates nothing
+	once func(uintptr)      // likewise
 }
 
 // readAll reads what is there. It returns false when there is nothing, which
@@ -180,4 +222,4 @@ func (w *writer) writeAll(fd uintptr) bool {
 	return true
 }
 
-var _ link.Device = (*Device)(nil)
+var _ link.Poller = (*Device)(nil)

@@ -370,6 +370,66 @@ func TestCloseWakesRead(t *testing.T) {
 	}
 }
 
+// One goroutine waits, another polls meanwhile without waiting, and neither keeps
+// the other from anything.
+func TestPollBesideWait(t *testing.T) {
+	n := netns.New(t, "host")
+	dev := open(t, n, 1)[0]
+	in := []link.Packet{{}}
+	poll := func() (int, error) {
+		in[0] = link.Packet{Data: make([]byte, MaxPacket)}
+		return dev.Poll(in)
+	}
+	drain := func() {
+		for {
+			if got, err := poll(); err != nil {
+				t.Fatal(err)
+			} else if got == 0 {
+				return
+			}
+		}
+	}
+	waits, woken := make(chan struct{}), make(chan error)
+	go func() {
+		for range waits {
+			woken <- dev.Wait()
+		}
+	}()
+	for range 20 {
+		drain()
+		waits <- struct{}{}
+		drain() // the kernel's own packets, neighbour discovery's, may have ended it
+		if _, err := dev.Write([]link.Packet{{Data: ping()}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-woken; err != nil {
+			t.Fatal(err)
+		}
+		for answered := false; !answered; {
+			got, err := poll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := in[0].Data
+			answered = got == 1 && len(b) == 28 && b[9] == 1 && b[20] == 0
+		}
+	}
+	drain()
+	waits <- struct{}{}
+	if err := dev.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-woken; err != nil && !errors.Is(err, link.ErrClosed) { // nil: it found a packet before
+		t.Errorf("pending Wait: %v, want %v", err, link.ErrClosed)
+	}
+	if err := dev.Wait(); !errors.Is(err, link.ErrClosed) {
+		t.Errorf("Wait after Close: %v, want %v", err, link.ErrClosed)
+	}
+	if _, err := poll(); !errors.Is(err, link.ErrClosed) {
+		t.Errorf("Poll after Close: %v, want %v", err, link.ErrClosed)
+	}
+}
+
 func TestInterfaceDeletedByOthers(t *testing.T) {
 	n := netns.New(t, "host")
 	dev := open(t, n, 1)[0]
@@ -448,11 +508,18 @@ func TestNoAllocations(t *testing.T) {
 	dev := open(t, n, 1)[0]
 	out := []link.Packet{{Data: ping()}}
 	in := []link.Packet{{Data: make([]byte, MaxPacket)}}
+	none := []link.Packet{}
 	got := testing.AllocsPerRun(100, func() {
 		if _, err := dev.Write(out); err != nil {
 			t.Fatal(err)
 		}
+		if err := dev.Wait(); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := dev.Read(in); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dev.Poll(none); err != nil {
 			t.Fatal(err)
 		}
 	})
