@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+
 	"github.com/braid-mptcp/braid/get"
 )
 
@@ -36,6 +39,28 @@ func TestGetView(t *testing.T) {
 	}
 	if stopped {
 		t.Error("stopped by itself")
+	}
+}
+
+// TestGetViewFits: lines are no wider than the terminal, and a path that carries
+// nothing while another does is not called up.
+func TestGetViewFits(t *testing.T) {
+	v := newGetView(get.Config{URL: "http://h/f"}, func() {})
+	for i := range 30 {
+		v.Update(get.Snapshot{At: time.Duration(i) * 100 * time.Millisecond, Bytes: int64(i) * 1e6, Size: 100e6, Rate: 80e6,
+			Paths: []get.PathSnapshot{{Name: "eth0", Up: true, Bytes: 1e6}, {Name: "wlan0", Up: true, Rate: 80e6, Bytes: 29e6}}})
+	}
+	for _, columns := range []int{60, 80, 200} {
+		v.Update(tea.WindowSizeMsg{Width: columns, Height: 24})
+		text := v.View()
+		for _, line := range strings.Split(text, "\n") {
+			if n := lipgloss.Width(line); n > columns {
+				t.Errorf("%d columns in a terminal of %d: %s", n, columns, line)
+			}
+		}
+		if !strings.Contains(text, "silent") || strings.Count(text, "up\n") != 1 {
+			t.Errorf("one path is up, the other silent:\n%s", text)
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ type liveView struct {
 	shots    int
 	events   []demo.Event
 	nameCols int
+	columns  int // of the terminal; 0: not known
 }
 
 func newLiveView(cfg demo.Config, stop func()) *liveView {
@@ -57,6 +58,8 @@ func (v *liveView) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.KeyMsg:
 		stopOnKey(msg, v.stop)
+	case tea.WindowSizeMsg:
+		v.columns = msg.Width
 	case demo.Event:
 		v.events = append(v.events, msg)
 	case demo.Snapshot:
@@ -79,21 +82,22 @@ func (v *liveView) take(s demo.Snapshot) {
 func (v *liveView) View() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", titleStyle.Render("braid demo: "+headline(v.cfg)))
+	wide, long := fit(barWidth, v.nameCols+besideBar, v.columns), fit(historyWidth, v.nameCols+2, v.columns)
 	sum := 0.0
 	for _, p := range v.cfg.Paths {
 		sum += p.Rate
 	}
 	for i, p := range v.shot.Paths {
 		fmt.Fprintf(&b, "%-*s  %s  %5.1f Mbit/s  %8s  %s\n", v.nameCols, p.Path.Name,
-			pathStyle(i).Render(bar(v.smooth[i]/p.Path.Rate)), v.smooth[i]/1e6, formatBytes(float64(p.Bytes)), pathState(p))
+			pathStyle(i).Render(bar(v.smooth[i]/p.Path.Rate, wide)), v.smooth[i]/1e6, formatBytes(float64(p.Bytes)), pathState(p))
 	}
-	fmt.Fprintf(&b, "%-*s  %s  %5.1f Mbit/s  %8s\n\n", v.nameCols, "together", bar(v.total/sum), v.total/1e6,
+	fmt.Fprintf(&b, "%-*s  %s  %5.1f Mbit/s  %8s\n\n", v.nameCols, "together", bar(v.total/sum, wide), v.total/1e6,
 		formatBytes(float64(v.shot.Bytes)))
 	for i, p := range v.shot.Paths {
-		fmt.Fprintf(&b, "%-*s  %s\n", v.nameCols, p.Path.Name, pathStyle(i).Render(chart(v.history[i], p.Path.Rate)))
+		fmt.Fprintf(&b, "%-*s  %s\n", v.nameCols, p.Path.Name, pathStyle(i).Render(chart(v.history[i], p.Path.Rate, long)))
 	}
 	done := float64(v.shot.Bytes) / float64(v.shot.Size)
-	fmt.Fprintf(&b, "\n%-*s  %s  %3.0f %%  %.1f s\n\n", v.nameCols, "file", bar(done), 100*done, v.shot.At.Seconds())
+	fmt.Fprintf(&b, "\n%-*s  %s  %3.0f %%  %.1f s\n\n", v.nameCols, "file", bar(done, wide), 100*done, v.shot.At.Seconds())
 	for _, e := range v.events[max(0, len(v.events)-eventLines):] {
 		fmt.Fprintf(&b, "%s  %s\n", faintStyle.Render(fmt.Sprintf("%5.1f s", e.At.Seconds())), describe(e))
 	}

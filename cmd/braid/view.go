@@ -47,10 +47,11 @@ func stopOnKey(key tea.KeyMsg, stop func()) {
 	}
 }
 
-// What the view looks like.
+// What the view looks like, where the terminal is wide enough.
 const (
 	barWidth     = 40
 	historyWidth = 60
+	besideBar    = 38 // columns of a line with a bar, the name and the bar not counted
 	eventLines   = 8
 	// A column of the chart is the mean of so many snapshots, so that a
 	// download of usual length fits the chart.
@@ -86,17 +87,28 @@ func appendRate(history []float64, shots int, rate float64) []float64 {
 	return history
 }
 
+// fit gives the width of something that is so wide at most, beside other
+// columns, in a terminal of so many; 0: not known.
+func fit(most, beside, terminal int) int {
+	const least = 5
+	if terminal == 0 {
+		return most
+	}
+	return min(most, max(terminal-beside, least))
+}
+
 // bar draws a share from 0 to 1.
-func bar(share float64) string {
-	full := int(min(max(share, 0), 1)*barWidth + 0.5)
-	return strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
+func bar(share float64, width int) string {
+	full := int(min(max(share, 0), 1)*float64(width) + 0.5)
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
 
 // chart draws rates over time, newest right, the line's own rate being the top.
-func chart(rates []float64, top float64) string {
+func chart(rates []float64, top float64, width int) string {
 	levels := []rune(" ▁▂▃▄▅▆▇█")
+	rates = rates[max(0, len(rates)-width):]
 	var b strings.Builder
-	b.WriteString(strings.Repeat(" ", historyWidth-len(rates)))
+	b.WriteString(strings.Repeat(" ", width-len(rates)))
 	for _, r := range rates {
 		level := int(min(max(r/top, 0), 1)*float64(len(levels)-1) + 0.5)
 		b.WriteRune(levels[level])
