@@ -231,18 +231,22 @@ func (c *clientConn) renewRead() {
 	}
 }
 
-// connContext is a context that is made when somebody asks for it, which for
-// most connections nobody does.
+// connContext is a context that costs nothing until somebody waits for its end,
+// which for most connections nobody does.
 type connContext struct {
 	parent context.Context
 
 	mu     sync.Mutex
-	ctx    context.Context
+	ctx    context.Context // nil: nobody has waited yet
 	cancel context.CancelFunc
 	ended  bool
 }
 
-func (c *connContext) get() context.Context {
+// Deadline implements context.Context.
+func (c *connContext) Deadline() (time.Time, bool) { return c.parent.Deadline() }
+
+// Done implements context.Context.
+func (c *connContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx == nil {
@@ -251,7 +255,33 @@ func (c *connContext) get() context.Context {
 			c.cancel()
 		}
 	}
-	return c.ctx
+	return c.ctx.Done()
+}
+
+// Err implements context.Context.
+func (c *connContext) Err() error {
+	if err := c.made().Err(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Value implements context.Context. Package context asks who ends what Done gave.
+func (c *connContext) Value(key any) any { return c.made().Value(key) }
+
+// made gives the context that Done made, or the parent.
+func (c *connContext) made() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx != nil {
+		return c.ctx
+	}
+	return c.parent
 }
 
 func (c *connContext) end() {

@@ -82,10 +82,10 @@ type Stats struct {
 // the request is over. It is for what waits: a queue, a new connection.
 func (x *Exchange) Context() context.Context {
 	if x.until.IsZero() {
-		return x.ctx.get()
+		return x.ctx
 	}
 	if x.timed == nil {
-		x.timed, x.cancel = context.WithDeadline(x.ctx.get(), x.until)
+		x.timed, x.cancel = context.WithDeadline(x.ctx, x.until)
 	}
 	return x.timed
 }
