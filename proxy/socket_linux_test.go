@@ -61,7 +61,11 @@ func TestSockets(t *testing.T) {
 
 	c := dial(t, p.addr)
 	ask(t, c, bufio.NewReader(c), "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-	for _, cc := range p.conns.all() {
+	conns := p.conns.all()
+	if len(conns) != 1 {
+		t.Errorf("there are %d connections, want one", len(conns))
+	}
+	for _, cc := range conns {
 		if _, ok := cc.Conn.(*rawsock.Conn); !ok {
 			t.Errorf("a client's connection is a %T", cc.Conn)
 		}
