@@ -88,7 +88,8 @@ func (s *Setup) Plan() Plan { return s.plan }
 
 // Update installs another plan in place of this one: what is in both stays, and
 // is put back if it was lost meanwhile, as the routes of an interface that went
-// down are.
+// down are. What cannot be installed since its interface has gone meanwhile is no
+// error: that is a change which another Update is to follow.
 func (s *Setup) Update(planner Planner) error {
 	unlock, err := s.h.lockDir()
 	if err != nil {
@@ -116,7 +117,7 @@ func (s *Setup) Update(planner Planner) error {
 		errs = append(errs, s.undo(a))
 	}
 	for _, a := range plan.Actions {
-		if err := s.h.apply(a); err != nil {
+		if err := s.h.apply(a); err != nil && !isGone(err) {
 			errs = append(errs, permission(fmt.Errorf("hostnet: %s: %w", a, err)))
 		}
 	}
