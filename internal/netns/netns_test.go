@@ -221,14 +221,17 @@ func TestShapeLimitsTheRate(t *testing.T) {
 	echo(t, b, "10.9.0.2:7")
 	c := dial(t, a, "10.9.0.2:7")
 	const size = 2 << 20
-	start := time.Now()
-	go c.Write(make([]byte, size))
-	if _, err := io.CopyN(io.Discard, c, size); err != nil {
-		t.Fatal(err)
+	most := 0.0 // a busy machine may hold up one, and never makes one faster
+	for try := 0; try < 5 && most < 0.5*rate; try++ {
+		start := time.Now()
+		go c.Write(make([]byte, size))
+		if _, err := io.CopyN(io.Discard, c, size); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, float64(size*8)/time.Since(start).Seconds())
 	}
-	got := float64(size*8) / time.Since(start).Seconds()
-	if got > 1.1*rate || got < 0.5*rate {
-		t.Errorf("rate %.1f Mbit/s, want about %.0f", got/1e6, rate/1e6)
+	if most > 1.1*rate || most < 0.5*rate {
+		t.Errorf("rate %.1f Mbit/s, want about %.0f", most/1e6, rate/1e6)
 	}
 	a.SetShape(Shape{}) // fails the test when there was no limit
 }

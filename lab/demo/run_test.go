@@ -151,7 +151,7 @@ func TestRunEndsWithContext(t *testing.T) {
 	}
 	// HTTP's own goroutines end on their own time.
 	for i := 0; runtime.NumGoroutine() > before; i++ {
-		if i == 100 {
+		if i == 2000 {
 			t.Fatalf("%d goroutines left of %d", runtime.NumGoroutine(), before)
 		}
 		time.Sleep(10 * time.Millisecond)
