@@ -43,6 +43,9 @@ func KernelPlan(state State, cfg KernelConfig) (Plan, error) {
 			p.add(Action{Endpoint: &EndpointAction{Addr: path.Addr, Dev: path.Uplink, Flags: cfg.flags(path.Uplink)}})
 		}
 	}
+	if state.Sysctls[managerType] == "1" {
+		p.Warnings = append(p.Warnings, "paths are managed by a program, not by the kernel, which will not heed endpoints (sysctl net.mptcp.path_manager=kernel would change that)")
+	}
 	limits := kernel.Limits{
 		AddAddrAccepted: max(state.Limits.AddAddrAccepted, kernelLimit),
 		Subflows:        max(state.Limits.Subflows, kernelLimit),

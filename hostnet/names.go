@@ -31,6 +31,11 @@ func validSetting(name string) bool {
 // without any subflow.
 const CloseTimeout = "net/mptcp/close_timeout"
 
+// managerType is the setting of who manages paths: "0" is the kernel, as its
+// endpoints and limits say, "1" a program such as mptcpd, which does not heed
+// them.
+const managerType = "net/mptcp/pm_type"
+
 // Settings are named by their paths: an interface's name may hold a dot.
 func sysctl4(dev, setting string) string { return "net/ipv4/conf/" + dev + "/" + setting }
 func sysctl6(dev, setting string) string { return "net/ipv6/conf/" + dev + "/" + setting }

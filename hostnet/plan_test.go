@@ -331,6 +331,19 @@ func TestKernelPlan(t *testing.T) {
 	}
 }
 
+// TestKernelPlanOfNoUse: where a program manages the kernel's paths, endpoints
+// do nothing, and the plan says so.
+func TestKernelPlanOfNoUse(t *testing.T) {
+	for value, want := range map[string]int{"": 0, "0": 0, "1": 1} {
+		s := homeState()
+		s.Sysctls[managerType] = value
+		p, err := KernelPlan(s, KernelConfig{})
+		if err != nil || len(p.Warnings) != want {
+			t.Errorf("%s=%q: got %q, %v; want %d warnings", managerType, value, p.Warnings, err, want)
+		}
+	}
+}
+
 func TestJournalRoundTrip(t *testing.T) {
 	p, err := StackPlan(homeState(), StackConfig{Tag: "77", Dev: "braid0", Forwards: []PortForward{{Port: 443}}})
 	if err != nil {

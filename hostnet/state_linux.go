@@ -93,13 +93,13 @@ func (h *Host) readAddrs(s *State) error {
 	return nil
 }
 
-// readSysctls reads the settings that decide about forwarding.
+// readSysctls reads the settings that plans depend on.
 func (h *Host) readSysctls(s *State) error {
 	s.Sysctls = make(map[string]string)
 	for _, pattern := range []string{
 		sysctl4("*", "forwarding"),
 		sysctl6("*", "forwarding"), sysctl6("*", "force_forwarding"), sysctl6("*", "accept_ra"),
-		CloseTimeout,
+		CloseTimeout, managerType,
 	} {
 		names, err := filepath.Glob(procSys + pattern)
 		if err != nil {

@@ -255,6 +255,9 @@ func (o *Overview) advise() {
 	if len(o.Uplinks) < 2 {
 		return
 	}
+	if o.Kernel.Settings["pm_type"] == "1" {
+		o.Hints = append(o.Hints, "paths are managed by a program, not by the kernel: endpoints are not heeded (sysctl net.mptcp.path_manager)")
+	}
 	setup := false
 	for _, u := range o.Uplinks {
 		for _, w := range u.Ways {

@@ -79,6 +79,9 @@ func (p *pathsSetupCmd) Run(con console) error {
 	if err != nil {
 		return err
 	}
+	for _, w := range plan.Warnings {
+		fmt.Fprintf(con.err, "braid: warning: %s\n", w)
+	}
 	for _, path := range plan.Paths {
 		fmt.Fprintf(con.out, "%s: %s\n", path.Uplink, path.Addr)
 	}
