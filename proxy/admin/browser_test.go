@@ -290,7 +290,7 @@ func TestPageLarge(t *testing.T) {
 	b.click("#next")
 	b.until("the second page", `document.querySelector("#count").textContent === "51 – 100 of 1,000"`)
 	b.run(chromedp.SendKeys(chromedp.CSS("#filter"), "ssh"))
-	b.until("the filter goes back to the first page", `/^1 – 4\d of 4\d \(1,000 open\)$/.test(document.querySelector("#count").textContent)`)
+	b.until("the filter goes back to the first page", `/^1 – (\d\d) of \1 \(1,000 open\)$/.test(document.querySelector("#count").textContent)`)
 	b.screenshot("large", "light", 1440, 1200, `document.querySelector("#connections").scrollIntoView()`)
 	b.quiet()
 }
